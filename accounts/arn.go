@@ -3,7 +3,6 @@ package accounts
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -21,7 +20,13 @@ const noAccount = "000000000000"
 // refuses a tenant whose number is taken.
 func Account(tenant meta.ID) string {
 	h := sha256.Sum256(append([]byte("sanctum account number\x00"), tenant[:]...))
-	return fmt.Sprintf("%012d", binary.BigEndian.Uint64(h[:])%1_000_000_000_000)
+	n := binary.BigEndian.Uint64(h[:]) % 1_000_000_000_000
+	var digits [12]byte
+	for i := range digits {
+		digits[len(digits)-1-i] = '0' + byte(n%10)
+		n /= 10
+	}
+	return string(digits[:])
 }
 
 // ManagedPrefix begins the ARNs of ManagedPolicies.

@@ -141,6 +141,7 @@ func New(c Config) *Server {
 	s.verifier = sigv4.Verifier{
 		Region: s.region, Regions: c.Regions, AnyRegion: c.AnyRegion,
 		Version2: c.SignatureV2, Refusal2: refusal2(c.SignatureV2), Now: s.now,
+		DayKeys: new(sigv4.DayKeys),
 	}
 	if c.Ownership != access.BucketOwnerEnforced {
 		s.ownership = c.Ownership

@@ -26,8 +26,13 @@ const MinApprovedSecret = 112/8 - len("AWS4")
 // check accepts that key.
 func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32]byte) error) (key [32]byte, err error) {
 	err = v.prove(ctx, c, func(secret string) error {
-		key = deriveKey(secret, c.scope)
-		return check(&key)
+		known := false
+		key, known = v.DayKeys.derive(secret, c.scope)
+		err := check(&key)
+		if err == nil && !known && secret != dummySecret {
+			v.DayKeys.remember(secret, c.scope, key)
+		}
+		return err
 	})
 	if err != nil {
 		return [32]byte{}, err
@@ -63,9 +68,7 @@ func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string
 	return err
 }
 
-// deriveKey derives the key for one day, region and service. It does so for
-// each request: a cache would save little, see docs/performance.md, and would
-// have to forget keys when a secret changes.
+// deriveKey derives the key for one day, region and service.
 func deriveKey(secret string, s Scope) (key [32]byte) {
 	b := make([]byte, 0, 128)
 	b = append(append(b, "AWS4"...), secret...)

@@ -48,6 +48,7 @@ type Verifier struct {
 	Service   string           // empty: "s3"
 	Now       func() time.Time // nil: time.Now
 	MaxSkew   time.Duration    // 0: DefaultMaxSkew
+	DayKeys   *DayKeys         // nil: every key is derived anew
 
 	// Lookup returns the secret of an access key, or an error that wraps
 	// s3err.InvalidAccessKeyID when there is no such key. token is the session

@@ -89,6 +89,14 @@ func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error
 	return r.pool.Read(ctx, intent)
 }
 
+// ReadNow implements sqlstore.Prompt.
+func (r *runner) ReadNow(ctx context.Context, intent func(sqlstore.Tx) error) (ran bool, err error) {
+	if r.doubt.Load() {
+		return false, nil
+	}
+	return r.pool.ReadNow(ctx, intent)
+}
+
 func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	if err := r.settled(ctx); err != nil {
 		return err

@@ -79,6 +79,25 @@ func (p *pool) take(ctx context.Context) (c *conn, release func(), err error) {
 	}
 }
 
+// takeIdle is take without waiting, and returns nil if take would wait or fail. A
+// connection is idle only while nobody who has a turn waits for one.
+func (p *pool) takeIdle(ctx context.Context) *conn {
+	if ctx.Err() != nil {
+		return nil
+	}
+	select {
+	case <-p.closing:
+		return nil
+	default:
+	}
+	select {
+	case c := <-p.idle:
+		return c
+	default:
+		return nil
+	}
+}
+
 // Read runs the intent's only SELECT, which is its own transaction.
 func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	c, release, err := p.take(ctx)
@@ -87,6 +106,16 @@ func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	}
 	defer release()
 	return outward(intent(c))
+}
+
+// ReadNow implements sqlstore.Prompt.
+func (p *pool) ReadNow(ctx context.Context, intent func(sqlstore.Tx) error) (ran bool, err error) {
+	c := p.takeIdle(ctx)
+	if c == nil {
+		return false, nil
+	}
+	defer func() { p.idle <- c }()
+	return true, outward(intent(c))
 }
 
 // Snapshot runs the intent in one transaction, which sees the state at its first

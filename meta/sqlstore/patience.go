@@ -7,7 +7,15 @@ import (
 )
 
 // patient runs intents within the time limits of meta.WithPatience.
-type patient struct{ Runner }
+type patient struct {
+	Runner
+	prompt Prompt // the runner, or nil
+}
+
+func newPatient(r Runner) patient {
+	prompt, _ := r.(Prompt)
+	return patient{Runner: r, prompt: prompt}
+}
 
 // Write implements Runner.
 func (p patient) Write(ctx context.Context, intent func(Tx) error) error {
@@ -16,8 +24,14 @@ func (p patient) Write(ctx context.Context, intent func(Tx) error) error {
 	return p.Runner.Write(ctx, intent)
 }
 
-// Read implements Runner.
+// Read implements Runner. A timer for each read would cost more than the wait that it
+// limits, where there is none.
 func (p patient) Read(ctx context.Context, intent func(Tx) error) error {
+	if p.prompt != nil {
+		if ran, err := p.prompt.ReadNow(ctx, intent); ran {
+			return err
+		}
+	}
 	ctx, done := meta.Patiently(ctx)
 	defer done()
 	return p.Runner.Read(ctx, intent)

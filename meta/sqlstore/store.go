@@ -94,6 +94,13 @@ type Runner interface {
 	Close() error
 }
 
+// Prompt is a Runner inside this process, whose reads wait for nothing but their turn.
+type Prompt interface {
+	// ReadNow is Read if it can begin at once. Otherwise ran is false, and nothing
+	// has happened.
+	ReadNow(ctx context.Context, intent func(Tx) error) (ran bool, err error)
+}
+
 type growth struct{}
 
 // growing marks an intent that adds client data: objects, parts, uploads.
@@ -110,7 +117,7 @@ var _ meta.Store = (*Store)(nil)
 
 // New returns a store over a database that Migrate has brought up to date. The
 // store owns the runner.
-func New(run Runner) *Store { return &Store{run: patient{run}} }
+func New(run Runner) *Store { return &Store{run: newPatient(run)} }
 
 // Close closes the runner.
 func (s *Store) Close() error { return s.run.Close() }
