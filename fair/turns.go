@@ -43,6 +43,9 @@ func NewSharedTurns[K comparable](width, most int) *Turns[K] {
 // is its cause. The turn lasts until leave is called, once. The holder of a
 // turn must not ask for another.
 func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error) {
+	if leave, ok := t.TryEnter(party); ok {
+		return leave, nil
+	}
 	turn := t.ask(party)
 	select {
 	case <-turn:
@@ -54,6 +57,24 @@ func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error)
 		}
 	}
 	return func() { t.leave(party) }, nil
+}
+
+// TryEnter is Enter for a turn that is free, while nobody waits for one. Otherwise ok
+// is false.
+func (t *Turns[K]) TryEnter(party K) (leave func(), ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q := t.of[party]
+	if len(t.waiting) > 0 || t.taken == t.most || q != nil && q.taken == t.width {
+		return nil, false
+	}
+	if q == nil {
+		q = &queue{}
+		t.of[party] = q
+	}
+	q.taken++
+	t.taken++
+	return func() { t.leave(party) }, true
 }
 
 // ask returns a channel that is closed when the turn begins, which may be at

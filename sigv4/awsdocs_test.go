@@ -29,8 +29,9 @@ var exampleTime = time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
 
 func exampleVerifier() *Verifier {
 	return &Verifier{
-		Region: "us-east-1",
-		Now:    func() time.Time { return exampleTime },
+		Region:  "us-east-1",
+		Now:     func() time.Time { return exampleTime },
+		DayKeys: new(DayKeys),
 		Lookup: func(_ context.Context, accessKey, token string) (string, error) {
 			if accessKey != exampleKey {
 				return "", s3err.InvalidAccessKeyID

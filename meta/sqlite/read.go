@@ -79,22 +79,27 @@ func (p *pool) take(ctx context.Context) (c *conn, release func(), err error) {
 	}
 }
 
-// takeIdle is take without waiting, and returns nil if take would wait or fail. A
-// connection is idle only while nobody who has a turn waits for one.
-func (p *pool) takeIdle(ctx context.Context) *conn {
+// takeNow is take for a turn that is free. The release is nil if there is none.
+func (p *pool) takeNow(ctx context.Context) (c *conn, release func()) {
 	if ctx.Err() != nil {
-		return nil
+		return nil, nil
+	}
+	leave, free := p.turns.TryEnter(meta.Party(ctx))
+	if !free {
+		return nil, nil
 	}
 	select {
 	case <-p.closing:
-		return nil
+		leave()
+		return nil, nil
 	default:
 	}
 	select {
 	case c := <-p.idle:
-		return c
-	default:
-		return nil
+		return c, func() { p.idle <- c; leave() }
+	default: // close has the connections already
+		leave()
+		return nil, nil
 	}
 }
 
@@ -110,11 +115,11 @@ func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 
 // ReadNow implements sqlstore.Prompt.
 func (p *pool) ReadNow(ctx context.Context, intent func(sqlstore.Tx) error) (ran bool, err error) {
-	c := p.takeIdle(ctx)
-	if c == nil {
+	c, release := p.takeNow(ctx)
+	if release == nil {
 		return false, nil
 	}
-	defer func() { p.idle <- c }()
+	defer release()
 	return true, outward(intent(c))
 }
 
