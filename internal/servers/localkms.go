@@ -27,6 +27,10 @@ type KMS struct {
 	Region string
 }
 
+// kmsStarts bounds the attempts to start LocalKMS. It wants its port on every interface, and
+// ends where another program has it on one.
+const kmsStarts = 3
+
 // StartKMS starts LocalKMS with its data and log in dir, and returns when it answers. The
 // caller stops it.
 func StartKMS(ctx context.Context, dir string) (*KMS, error) {
@@ -34,6 +38,16 @@ func StartKMS(ctx context.Context, dir string) (*KMS, error) {
 	if err != nil {
 		return nil, err
 	}
+	var k *KMS
+	for range kmsStarts {
+		if k, err = startKMS(ctx, program, dir); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return k, err
+}
+
+func startKMS(ctx context.Context, program, dir string) (*KMS, error) {
 	addresses, err := FreeAddresses(1)
 	if err != nil {
 		return nil, err
