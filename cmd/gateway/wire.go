@@ -132,6 +132,10 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlstore.Store, error) {
 	report := func(err error) { log.Warn("store upkeep failed", "error", err) }
 	if c.StoreURL == "" {
+		// Neither a backend nor a key file may have made the folder.
+		if err := os.MkdirAll(c.Data, folderMode); err != nil {
+			return nil, err
+		}
 		return sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{Report: report, MinFree: storeMinFree})
 	}
 	o := postgresOptions(c)
