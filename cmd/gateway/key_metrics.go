@@ -12,6 +12,12 @@ import (
 // outcomes that the provider has.
 type keyLogin struct{ provider, outcome string }
 
+// Outcomes of a login. Providers that renew credentials have two more.
+const (
+	loginSucceeded = "login"
+	loginFailed    = "login_failed"
+)
+
 // keyLogins counts the logins of the key providers, and logs those that failed.
 type keyLogins struct {
 	log *slog.Logger
@@ -23,6 +29,14 @@ type keyLogins struct {
 
 func newKeyLogins(log *slog.Logger) *keyLogins {
 	return &keyLogins{log: log, counts: map[keyLogin]uint64{}, told: map[string]time.Time{}}
+}
+
+// expect has the metrics show a provider before its first login.
+func (l *keyLogins) expect(provider string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[keyLogin{provider, loginSucceeded}] += 0
+	l.counts[keyLogin{provider, loginFailed}] += 0
 }
 
 // count counts a login or a renewal. err is that of one that failed.

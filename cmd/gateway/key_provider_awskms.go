@@ -58,11 +58,12 @@ func checkAWSKMS(k *KeyProviderSettings) error {
 }
 
 // openAWSKMS makes the provider of a key in AWS KMS. It asks no service.
-func openAWSKMS(ctx context.Context, k *KeyProviderSettings, _ keyOpening) (encrypt.Provider, error) {
+func openAWSKMS(ctx context.Context, k *KeyProviderSettings, o keyOpening) (encrypt.Provider, error) {
 	a := &k.AWSKMS
 	p, err := awskms.Open(ctx, awskms.Options{
 		Key: k.Key, Region: a.Region, Endpoint: k.Endpoint, FIPS: a.FIPS,
 		AccessKey: a.AccessKey, SecretKey: a.SecretKey, SessionToken: a.SessionToken, Profile: a.Profile,
+		Observe: o.observe,
 	})
 	if err != nil {
 		return nil, err

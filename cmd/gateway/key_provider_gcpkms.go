@@ -27,8 +27,8 @@ var gcpkmsType = keyProviderType{
 		}
 		return nil
 	},
-	open: func(_ context.Context, k *KeyProviderSettings, _ keyOpening) (encrypt.Provider, error) {
-		p, err := gcpkms.Open(gcpkms.Options{Key: k.Key, Endpoint: k.Endpoint, CredentialsFile: k.GCPKMS.CredentialsFile, CAFile: k.CAFile})
+	open: func(_ context.Context, k *KeyProviderSettings, o keyOpening) (encrypt.Provider, error) {
+		p, err := gcpkms.Open(gcpkms.Options{Key: k.Key, Endpoint: k.Endpoint, CredentialsFile: k.GCPKMS.CredentialsFile, CAFile: k.CAFile, Observe: o.observe})
 		if err != nil {
 			return nil, err // and no provider, which a nil pointer would look like
 		}

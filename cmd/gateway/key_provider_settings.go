@@ -32,6 +32,15 @@ type keyOpening struct {
 	login func(outcome string, err error)
 }
 
+// observe counts a request for a credential that is no renewal.
+func (o keyOpening) observe(err error) {
+	outcome := loginSucceeded
+	if err != nil {
+		outcome = loginFailed
+	}
+	o.login(outcome, err)
+}
+
 // keyProviderTypes are all types of key providers.
 var keyProviderTypes = []*keyProviderType{&keyringType, &awskmsType, &gcpkmsType, &vaultType}
 

@@ -57,6 +57,9 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 	logins := newKeyLogins(log)
 	var errs []error
 	for _, k := range c.KeyProviders {
+		if k.Type != keyringType.name {
+			logins.expect(k.Name)
+		}
 		p, err := k.typed().open(ctx, k, keyOpening{fresh, func(outcome string, err error) { logins.count(k.Name, outcome, err) }})
 		if err != nil {
 			errs = append(errs, &keyProviderError{k.Name, err})

@@ -12,7 +12,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -36,8 +35,8 @@ type Provider struct {
 	region      string
 	timeout     time.Duration // of a call with its attempts
 	client      *kms.Client
-	credentials aws.CredentialsProvider
-	transport   *http.Transport
+	credentials *logins
+	idle        func()              // closes idle connections
 	home        atomic.Pointer[key] // a key of the account; nil until it is known
 	closed      atomic.Bool
 }
@@ -49,11 +48,11 @@ func Open(ctx context.Context, o Options) (*Provider, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	client, creds, transport, err := connect(ctx, o)
+	client, creds, idle, err := connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{key: o.Key, region: client.Options().Region, timeout: o.whole(), client: client, credentials: creds, transport: transport}
+	p := &Provider{key: o.Key, region: client.Options().Region, timeout: o.whole(), client: client, credentials: creds, idle: idle}
 	if k, ok := keyOf(o.Key); ok {
 		p.home.Store(&k)
 	}
@@ -115,7 +114,7 @@ var checkContext = encrypt.Context{Purpose: "check"}
 // Close closes the connections. It may be called more than once.
 func (p *Provider) Close() error {
 	p.closed.Store(true)
-	p.transport.CloseIdleConnections()
+	p.idle()
 	return nil
 }
 

@@ -2,10 +2,9 @@ package awskms
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"maps"
-	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +24,8 @@ const testSecret = "an-example-of-a-secret-key-of-40-letters"
 func alone(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_CA_BUNDLE"} {
 		t.Setenv(name, "")
 	}
 	t.Setenv("AWS_CONFIG_FILE", "/nonexistent/config")
@@ -65,6 +65,12 @@ func TestContract(t *testing.T) {
 		return opened(t, settings(f.url, fakeRegion)), f
 	})
 }
+
+// sender is a function as a transport.
+type sender func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (s sender) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
 
 var seed = bytes.Repeat([]byte{0x5E}, 32)
 
@@ -232,42 +238,41 @@ func TestForeignKeys(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	alone(t)
 	for want, change := range map[string]func(*Options){
-		"kms.eu-central-2.amazonaws.com:443":       func(*Options) {},
-		"kms-fips.us-gov-west-1.amazonaws.com:443": func(o *Options) { o.Region, o.FIPS = "us-gov-west-1", true },
-		"kms-fips.ca-central-1.amazonaws.com:443":  func(o *Options) { o.Region, o.FIPS = "ca-central-1", true },
-		"kms.cn-north-1.amazonaws.com.cn:443":      func(o *Options) { o.Region = "cn-north-1" },
-		"kms.us-west-2.amazonaws.com:443": func(o *Options) {
+		"https://kms.eu-central-2.amazonaws.com":       func(*Options) {},
+		"https://kms-fips.us-gov-west-1.amazonaws.com": func(o *Options) { o.Region, o.FIPS = "us-gov-west-1", true },
+		"https://kms-fips.ca-central-1.amazonaws.com":  func(o *Options) { o.Region, o.FIPS = "ca-central-1", true },
+		"https://kms.cn-north-1.amazonaws.com.cn":      func(o *Options) { o.Region = "cn-north-1" },
+		"https://kms.us-west-2.amazonaws.com": func(o *Options) {
 			o.Region, o.Key = "", "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 		},
-		"vpce-1.kms.eu-central-2.vpce.amazonaws.com:443": func(o *Options) { o.Endpoint = "https://vpce-1.kms.eu-central-2.vpce.amazonaws.com" },
-		"from-environment:444":                           func(*Options) { t.Setenv("AWS_ENDPOINT_URL_KMS", "https://from-environment:444") },
-		"":                                               func(*Options) { t.Setenv("AWS_ENDPOINT_URL_KMS", "http://192.0.2.1") },
+		"https://vpce-1.kms.eu-central-2.vpce.amazonaws.com": func(o *Options) { o.Endpoint = "https://vpce-1.kms.eu-central-2.vpce.amazonaws.com" },
+		"https://from-environment:444":                       func(*Options) { t.Setenv("AWS_ENDPOINT_URL_KMS", "https://from-environment:444") },
+		"":                                                   func(*Options) { t.Setenv("AWS_ENDPOINT_URL_KMS", "http://192.0.2.1") },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL_KMS", "")
 			o := settings("", fakeRegion)
 			change(&o)
-			p := opened(t, o)
-			dialled := make(chan string, maxAttempts)
-			p.transport.Proxy = nil
-			p.transport.DialContext = func(_ context.Context, _, address string) (net.Conn, error) {
-				dialled <- address
+			asked := make(chan string, maxAttempts)
+			o.transport = sender(func(r *http.Request) (*http.Response, error) {
+				asked <- r.URL.Scheme + "://" + r.URL.Host
 				return nil, errors.New("not today")
-			}
+			})
+			p := opened(t, o)
 			err := p.Check(t.Context())
 			if !errors.Is(err, encrypt.ErrUnavailable) || errors.Is(err, encrypt.ErrDenied) {
 				t.Error(err)
 			}
 			got := ""
 			select {
-			case got = <-dialled:
+			case got = <-asked:
 			default:
 				if !strings.Contains(err.Error(), errClear.Error()) {
 					t.Error(err)
 				}
 			}
 			if got != want {
-				t.Errorf("%q was dialled", got)
+				t.Errorf("%q was asked", got)
 			}
 		})
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 )
 
-// do makes one request within the timeout, with a credential.
+// do makes one request within the timeout, with a credential. A credential that KMS refuses
+// is one request to its source, and one more request to KMS.
 func (p *Provider) do(ctx context.Context, r request, call func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -22,10 +23,21 @@ func (p *Provider) do(ctx context.Context, r request, call func(context.Context)
 	}
 	within, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	if _, err := p.credentials.Retrieve(within); err != nil {
+	credential, err := p.credentials.Retrieve(within)
+	if err != nil {
 		return noCredential(ctx, err)
 	}
-	if err := call(within); err != nil {
+	err = call(within)
+	if isRefusal(err) {
+		again, lost := p.credentials.refused(within, credential)
+		if lost != nil {
+			return noCredential(ctx, lost)
+		}
+		if again {
+			err = call(within)
+		}
+	}
+	if err != nil {
 		return r.failed(ctx, err)
 	}
 	return ctx.Err()

@@ -33,8 +33,11 @@ const (
 
 // connect makes the client of the options. It reads the environment and AWS's shared
 // files, and sends nothing.
-func connect(ctx context.Context, o Options) (*kms.Client, aws.CredentialsProvider, *http.Transport, error) {
-	source := credentialsClient(o.Timeout)
+func connect(ctx context.Context, o Options) (*kms.Client, *logins, func(), error) {
+	source := aws.HTTPClient(credentialsClient(o.Timeout))
+	if o.transport != nil {
+		source = &http.Client{Transport: o.transport}
+	}
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(source),
 		// Without this, containers and pods are asked by a client without bounds.
@@ -68,9 +71,13 @@ func connect(ctx context.Context, o Options) (*kms.Client, aws.CredentialsProvid
 	case settled.Credentials == nil:
 		return nil, nil, nil, wrong("credentials", "there are none")
 	}
-	transport := outbound.NewTransport(outbound.Sockets{
-		Connect: o.Timeout, Header: o.Timeout, Idle: o.Timeout, Kept: idleConns, KeptFor: idleConnTime, Roots: roots(settled.HTTPClient),
-	})
+	transport, idle := o.sockets(roots(settled.HTTPClient))
+	observe := o.Observe
+	if o.AccessKey != "" {
+		observe = nil
+	}
+	creds := newLogins(settled.Credentials, observe)
+	settled.Credentials = creds
 	return kms.NewFromConfig(settled, func(k *kms.Options) {
 		k.HTTPClient = &http.Client{
 			Transport:     sealed{outbound.Bound(transport, outbound.Budget{Idle: o.Timeout, Answer: o.Timeout})},
@@ -79,7 +86,19 @@ func connect(ctx context.Context, o Options) (*kms.Client, aws.CredentialsProvid
 		if o.Endpoint != "" {
 			k.BaseEndpoint = aws.String(o.Endpoint)
 		}
-	}), settled.Credentials, transport, nil
+	}), creds, idle, nil
+}
+
+// sockets returns the transport of requests to KMS, and the function that closes its idle
+// connections.
+func (o Options) sockets(roots *x509.CertPool) (http.RoundTripper, func()) {
+	if o.transport != nil {
+		return o.transport, func() {}
+	}
+	t := outbound.NewTransport(outbound.Sockets{
+		Connect: o.Timeout, Header: o.Timeout, Idle: o.Timeout, Kept: idleConns, KeptFor: idleConnTime, Roots: roots,
+	})
+	return t, t.CloseIdleConnections
 }
 
 // credentialsClient is the client of the sources of credentials. With AWS_CA_BUNDLE the SDK

@@ -211,6 +211,7 @@ func TestRenewal(t *testing.T) {
 		if _, err := p.Wrap(t.Context(), seedContext(), seed); err != nil {
 			t.Error(err)
 		}
+		p.credentials.pace.at = time.Time{} // a second later
 	}
 	if n := asked.Load(); n < 2 {
 		t.Errorf("a credential that ends in a minute was renewed %d times", n-1)
@@ -224,7 +225,6 @@ func TestAuthorities(t *testing.T) {
 	s := httptest.NewTLSServer(f)
 	t.Cleanup(s.Close)
 	o := settings(s.URL, fakeRegion)
-	t.Setenv("AWS_CA_BUNDLE", "")
 	if err := opened(t, o).Check(t.Context()); !errors.Is(err, encrypt.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Error(err)
 	}

@@ -34,6 +34,12 @@ var badCredential = []string{
 	"RequestExpired", "OptInRequired", "NotAuthorized",
 }
 
+// isRefusal reports whether KMS did not accept the credential.
+func isRefusal(err error) bool {
+	var answer smithy.APIError
+	return errors.As(err, &answer) && isOneOf(badCredential, answer.ErrorCode())
+}
+
 // failed maps the error of a request to the contract's. Its text names the setting to look
 // at. It has no text of the service's, which could repeat what was sent.
 //

@@ -34,6 +34,12 @@ type fake struct {
 	calls    int
 	contexts []map[string]string
 	access   []string // access keys of the requests
+
+	logins   int  // requests for a credential since the last call of Logins
+	unlucky  bool // such requests are refused
+	given    int  // credentials given
+	revoked  int  // those up to this number are refused
+	refusing bool // and all others too
 }
 
 // fakeKey is a key with its material.
@@ -60,11 +66,17 @@ func newFakeKey() *fakeKey {
 
 // newFake starts a service with one key, which alias/seeds names.
 func newFake(t *testing.T, region string) *fake {
-	f := &fake{region: region, account: fakeAccount, keys: map[string]*fakeKey{}}
-	f.Rotate()
+	f := inMemory(region)
 	s := httptest.NewServer(f)
 	f.url = s.URL
 	t.Cleanup(s.Close)
+	return f
+}
+
+// inMemory is newFake without a listener.
+func inMemory(region string) *fake {
+	f := &fake{region: region, account: fakeAccount, keys: map[string]*fakeKey{}}
+	f.Rotate()
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -38,6 +39,13 @@ type Options struct {
 	// Timeout bounds each wait for an answer; zero: DefaultTimeout. A call with its three
 	// attempts ends within three and a half times Timeout.
 	Timeout time.Duration
+
+	// Observe is told of each request to the source of credentials, with the error of one
+	// that failed; nil: nobody is. A fixed credential has no source. It must be safe for
+	// concurrent use, and must not wait.
+	Observe func(error)
+
+	transport http.RoundTripper // instead of sockets; for tests
 }
 
 // DefaultTimeout is the wait for an answer. With its attempts a call ends within 10.5 seconds.

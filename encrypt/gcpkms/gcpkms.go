@@ -31,15 +31,15 @@ const providerName = "gcpkms"
 
 // Provider is an encrypt.Provider. Make one with Open.
 type Provider struct {
-	opts      Options
-	key       keyName // without a version
-	version   string  // that wraps; empty: the primary one
-	transport *http.Transport
-	client    *http.Client // over transport, with the limits of answers
-	tokens    *googleauth.Tokens
-	closed    atomic.Bool
-	ended     context.Context // ends with Close
-	end       context.CancelFunc
+	opts    Options
+	key     keyName      // without a version
+	version string       // that wraps; empty: the primary one
+	client  *http.Client // with the limits of answers
+	idle    func()       // closes idle connections
+	tokens  *googleauth.Tokens
+	closed  atomic.Bool
+	ended   context.Context // ends with Close
+	end     context.CancelFunc
 }
 
 var _ encrypt.Provider = (*Provider)(nil)
@@ -53,14 +53,16 @@ func Open(o Options) (*Provider, error) {
 	}
 	p := &Provider{opts: o}
 	p.key, p.version = o.split()
-	if p.transport, err = o.sockets(); err != nil {
+	transport, idle, err := o.sockets()
+	if err != nil {
 		return nil, err
 	}
-	bounded := outbound.Bound(p.transport, outbound.Budget{Idle: o.Timeout, Answer: o.Timeout})
+	p.idle = idle
+	bounded := outbound.Bound(transport, outbound.Budget{Idle: o.Timeout, Answer: o.Timeout})
 	p.client = &http.Client{Transport: bounded, CheckRedirect: outbound.Stay}
-	p.tokens, err = googleauth.New(googleauth.Options{CredentialsFile: o.CredentialsFile, Scope: scope, Transport: bounded})
+	p.tokens, err = googleauth.New(googleauth.Options{CredentialsFile: o.CredentialsFile, Scope: scope, Transport: bounded, Observe: o.Observe})
 	if err != nil {
-		p.transport.CloseIdleConnections()
+		p.idle()
 		return nil, fmt.Errorf("credentials_file: %w", err)
 	}
 	p.ended, p.end = context.WithCancel(context.Background())
@@ -151,6 +153,6 @@ func (p *Provider) Close() error {
 	p.closed.Store(true)
 	p.end()
 	p.tokens.Close()
-	p.transport.CloseIdleConnections()
+	p.idle()
 	return nil
 }

@@ -58,6 +58,12 @@ func TestContract(t *testing.T) {
 		f := newFake(t)
 		return open(t, options(t, f)), f
 	})
+	keytest.RunLogins(t, func(t *testing.T, observe func(error)) (encrypt.Provider, keytest.Logins) {
+		f := gcpkmsfake.NewInMemory()
+		o := options(t, f)
+		o.Observe, o.transport = observe, keytest.InMemory(f)
+		return open(t, o), f
+	})
 }
 
 var testContext = encrypt.Context{Deployment: encrypt.Deployment{1}, Purpose: "bucket", ID: [16]byte{2}, Generation: 3}
@@ -220,12 +226,12 @@ func TestTokens(t *testing.T) {
 	good := wrapped(t, p)
 	later := time.Duration(0)
 	p.tokens.Now = func() time.Time { return time.Now().Add(later) }
-	f.Revoke(1)
+	f.Revoke()
 	later += googleauth.Rest
 	if got, err := p.Unwrap(t.Context(), testContext, good); !bytes.Equal(got, testSecret) || err != nil {
 		t.Errorf("after the token was revoked: %v", err)
 	}
-	f.Revoke(1 << 30)
+	f.RefuseAll(true)
 	for range 3 {
 		err := p.Check(t.Context())
 		if !errors.Is(err, encrypt.ErrDenied) || !strings.HasPrefix(err.Error(), "credentials_file: ") || strings.Contains(err.Error(), "ya29") {

@@ -47,6 +47,11 @@ type Options struct {
 	CAFile string
 	// Timeout bounds each call; zero: DefaultTimeout.
 	Timeout time.Duration
+	// Observe is told of each request for a token, with the error of one that failed; nil:
+	// nobody is. It must be safe for concurrent use, and must not wait.
+	Observe func(error)
+
+	transport http.RoundTripper // instead of sockets; for tests
 }
 
 // complete checks the options and fills in defaults.
@@ -102,15 +107,19 @@ func (o Options) checkEndpoint() error {
 	return nil
 }
 
-// sockets creates the transport.
-func (o Options) sockets() (*http.Transport, error) {
+// sockets creates the transport, and the function that closes its idle connections.
+func (o Options) sockets() (http.RoundTripper, func(), error) {
+	if o.transport != nil {
+		return o.transport, func() {}, nil
+	}
 	roots, err := o.roots()
 	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
+		return nil, nil, fmt.Errorf("ca_file: %w", err)
 	}
-	return outbound.NewTransport(outbound.Sockets{
+	t := outbound.NewTransport(outbound.Sockets{
 		Connect: o.Timeout, Header: o.Timeout, Idle: o.Timeout, Kept: maxIdleConns, KeptFor: idleConnTime, Roots: roots,
-	}), nil
+	})
+	return t, t.CloseIdleConnections, nil
 }
 
 // roots returns nil for the system's own.

@@ -3,30 +3,15 @@ package vault
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/encrypt/keytest"
 	"github.com/sanctum-storage/gateway/encrypt/vault/vaulttest"
 )
-
-// direct calls a server without a network, so that time can be the test's.
-type direct struct{ http.Handler }
-
-// RoundTrip implements http.RoundTripper.
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	defer r.Body.Close()
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
-	return w.Result(), nil
-}
 
 // outcomes counts.
 type outcomes struct {
@@ -55,7 +40,7 @@ const loginPath, renewPath = "auth/approle/login", "auth/token/renew-self"
 func inTime(t *testing.T, s *vaulttest.Server, login Login, f func(t *testing.T, p *Provider, seen *outcomes)) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &outcomes{n: map[Outcome]int{}}
-		p, err := Open(Options{Address: "https://vault", Key: testKey, Login: login, Observe: seen.count, transport: direct{s}})
+		p, err := Open(Options{Address: "https://vault", Key: testKey, Login: login, Observe: seen.count, transport: keytest.InMemory(s)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,107 +116,6 @@ func TestNotRenewable(t *testing.T) {
 		if n := s.Requests(renewPath); n > 0 {
 			t.Errorf("%d renewals of what is not renewable", n)
 		}
-	})
-}
-
-// While the service refuses, renewals back off.
-func TestRenewalBacksOff(t *testing.T) {
-	s := newServer()
-	inTime(t, s, appRole, func(t *testing.T, p *Provider, seen *outcomes) {
-		works(t, p)
-		s.Fail(vaulttest.Sealed)
-		time.Sleep(3 * time.Hour)
-		synctest.Wait()
-		tried := s.Requests(renewPath) + s.Requests(loginPath)
-		if tried < 100 || tried > 250 {
-			t.Errorf("%d requests in about two hours, want about one a minute", tried)
-		}
-		if failed := seen.of(RenewalFailed) + seen.of(LoginFailed); failed != tried-1 {
-			t.Errorf("%d failures counted, want %d", failed, tried-1)
-		}
-		s.Fail(vaulttest.None)
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		works(t, p)
-	})
-}
-
-// A token that ends is one login for all who wait, and there is one login a second however
-// many ask.
-func TestOneLoginForAll(t *testing.T) {
-	s := newServer()
-	inTime(t, s, appRole, func(t *testing.T, p *Provider, seen *outcomes) {
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() { works(t, p) })
-		}
-		wg.Wait()
-		if n := s.Requests(loginPath); n != 1 {
-			t.Errorf("%d logins for 100 who waited", n)
-		}
-	})
-	s = newServer()
-	s.RefuseLogins()
-	inTime(t, s, appRole, func(t *testing.T, p *Provider, seen *outcomes) {
-		for range 100 {
-			var wg sync.WaitGroup
-			for range 10 {
-				wg.Go(func() {
-					if _, err := p.Wrap(t.Context(), encrypt.Context{}, make([]byte, 32)); !errors.Is(err, encrypt.ErrDenied) {
-						t.Error(err)
-					}
-				})
-			}
-			wg.Wait()
-			time.Sleep(100 * time.Millisecond)
-		}
-		if n := s.Requests(loginPath); n < 9 || n > 11 || seen.of(LoginFailed) != n {
-			t.Errorf("%d logins in ten seconds, %d counted", n, seen.of(LoginFailed))
-		}
-	})
-}
-
-// A refused token is one new login and one more request.
-func TestRefusedToken(t *testing.T) {
-	s := newServer()
-	inTime(t, s, appRole, func(t *testing.T, p *Provider, seen *outcomes) {
-		works(t, p)
-		time.Sleep(time.Minute)
-		s.RevokeAll()
-		s.Uses()
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() { works(t, p) })
-		}
-		wg.Wait()
-		if n := s.Requests(loginPath); n != 2 {
-			t.Errorf("%d logins, want one more", n)
-		}
-		if n := s.Uses(); n > 100 {
-			t.Errorf("%d requests for 50 calls", n)
-		}
-		time.Sleep(time.Minute)
-		s.Allow("transit/encrypt/" + testKey)
-		s.Uses()
-		if _, err := p.Wrap(t.Context(), encrypt.Context{}, make([]byte, 32)); !errors.Is(err, encrypt.ErrDenied) {
-			t.Error(err)
-		}
-		if uses, logins := s.Uses(), s.Requests(loginPath); uses != 2 || logins != 3 {
-			t.Errorf("%d requests and %d logins for a call without permission", uses, logins-2)
-		}
-		for range 60 {
-			time.Sleep(time.Second)
-			if _, err := p.Wrap(t.Context(), encrypt.Context{}, make([]byte, 32)); !errors.Is(err, encrypt.ErrDenied) {
-				t.Error(err)
-			}
-		}
-		if n := s.Requests(loginPath) - 3; n < 3 || n > 5 {
-			t.Errorf("%d logins in a minute of calls without permission", n)
-		}
-		s.Grant(testKey)
-		s.RevokeAll()
-		time.Sleep(helplessPause)
-		works(t, p)
 	})
 }
 

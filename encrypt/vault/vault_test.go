@@ -19,6 +19,7 @@ const testKey = "seeds"
 type service struct {
 	*vaulttest.Server
 	restore func()
+	told    int // requests for logins and renewals up to the last call of Logins
 }
 
 // Set implements keytest.Service.
@@ -62,8 +63,12 @@ func newServer() *vaulttest.Server {
 	s := vaulttest.New()
 	s.AddKey(testKey)
 	s.Grant(testKey)
-	s.Accept("auth/approle/login", map[string]string{"role_id": "role", "secret_id": "s3cr3t"})
+	acceptAppRole(s)
 	return s
+}
+
+func acceptAppRole(s *vaulttest.Server) {
+	s.Accept(loginPath, map[string]string{"role_id": "role", "secret_id": "s3cr3t"})
 }
 
 var appRole = Login{Method: LoginAppRole, Role: "role", SecretID: "s3cr3t"}
@@ -97,10 +102,50 @@ func TestProvider(t *testing.T) {
 
 func TestService(t *testing.T) {
 	keytest.RunService(t, func(t *testing.T) (encrypt.Provider, keytest.Service) {
-		s := &service{newServer(), func() {}}
+		s := &service{Server: newServer(), restore: func() {}}
 		return open(t, s.Server, nil), s
 	})
 }
+
+func TestServiceLogins(t *testing.T) {
+	keytest.RunLogins(t, func(t *testing.T, observe func(error)) (encrypt.Provider, keytest.Logins) {
+		s := &service{Server: newServer(), restore: func() {}}
+		p, err := Open(Options{Address: "https://vault", Key: testKey, Login: appRole, transport: keytest.InMemory(s.Server),
+			Observe: func(_ Outcome, err error) { observe(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, s
+	})
+}
+
+// Logins implements keytest.Logins.
+func (s *service) Logins() int {
+	all := s.Requests(loginPath) + s.Requests(renewPath)
+	n := all - s.told
+	s.told = all
+	return n
+}
+
+// RefuseLogins implements keytest.Logins.
+func (s *service) RefuseLogins(refuse bool) {
+	if s.Server.RefuseLogins(); !refuse {
+		acceptAppRole(s.Server)
+	}
+}
+
+// Revoke implements keytest.Logins.
+func (s *service) Revoke() { s.RevokeAll() }
+
+// RefuseAll implements keytest.Logins.
+func (s *service) RefuseAll(refuse bool) {
+	if s.Grant(testKey); refuse {
+		s.Allow("transit/encrypt/" + testKey)
+	}
+}
+
+// Life implements keytest.Logins.
+func (s *service) Life() time.Duration { return s.TTL }
 
 func write(t *testing.T, name, text string) string {
 	t.Helper()

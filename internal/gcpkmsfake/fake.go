@@ -18,12 +18,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt/keytest"
 )
 
 // Key is the resource name of the key.
 const Key = "projects/acme/locations/europe-west1/keyRings/gateway/cryptoKeys/seeds"
+
+// tokenLife is how long a token is good.
+const tokenLife = time.Hour
 
 // Fake is the service. It is safe for concurrent use.
 type Fake struct {
@@ -32,20 +36,29 @@ type Fake struct {
 	versions []cipher.AEAD // of the key; the last one is the primary version
 	fault    keytest.Fault
 	calls    int
-	issued   int // tokens
-	revoked  int // tokens up to this number are refused
+	issued   int  // tokens
+	logins   int  // requests for tokens since the last call of Logins
+	unlucky  bool // such requests are refused
+	revoked  int  // tokens up to this number are refused
+	refusing bool // and all others too
 	instead  http.HandlerFunc
 	twist    func(answer map[string]any)
 	quit     chan struct{}
 }
 
-var _ keytest.Service = (*Fake)(nil)
+var _ keytest.Logins = (*Fake)(nil)
 
 // New starts the service. The caller calls Close.
 func New() *Fake {
-	f := &Fake{quit: make(chan struct{})}
+	f := NewInMemory()
+	f.Server = httptest.NewServer(f)
+	return f
+}
+
+// NewInMemory returns the service as a handler alone, without a listener.
+func NewInMemory() *Fake {
+	f := &Fake{Server: &httptest.Server{URL: "http://127.0.0.1"}, quit: make(chan struct{})}
 	f.Rotate()
-	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	return f
 }
 
@@ -75,11 +88,11 @@ func (f *Fake) Twist(change func(answer map[string]any)) {
 	f.twist = change
 }
 
-// Revoke has the service refuse the first n tokens.
-func (f *Fake) Revoke(n int) {
+// Revoke implements keytest.Logins.
+func (f *Fake) Revoke() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.revoked = n
+	f.revoked = f.issued
 }
 
 // Token returns the token that the service takes now.
@@ -97,6 +110,32 @@ func (f *Fake) Issued() int {
 	defer f.mu.Unlock()
 	return f.issued
 }
+
+// Logins implements keytest.Logins.
+func (f *Fake) Logins() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.logins
+	f.logins = 0
+	return n
+}
+
+// RefuseLogins implements keytest.Logins.
+func (f *Fake) RefuseLogins(refuse bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unlucky = refuse
+}
+
+// RefuseAll implements keytest.Logins.
+func (f *Fake) RefuseAll(refuse bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusing = refuse
+}
+
+// Life implements keytest.Logins.
+func (f *Fake) Life() time.Duration { return tokenLife }
 
 // Sum returns the CRC32C as the API writes it.
 func Sum(b []byte) string {
@@ -148,7 +187,8 @@ func refuse(w http.ResponseWriter, status int, name, message string, details ...
 	json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{"code": status, "message": message, "status": name, "details": details}})
 }
 
-func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements http.Handler.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -156,14 +196,12 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	fault, instead := f.fault, f.instead
 	if r.URL.Path == "/token" {
-		f.issued++
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, tokenOf(f.issued))
-		f.mu.Unlock()
+		defer f.mu.Unlock()
+		f.logIn(w)
 		return
 	}
 	f.calls++
-	good := r.Header.Get("Authorization") == "Bearer "+tokenOf(f.issued) && f.issued > f.revoked
+	good := r.Header.Get("Authorization") == "Bearer "+tokenOf(f.issued) && f.issued > f.revoked && !f.refusing
 	f.mu.Unlock()
 	switch {
 	case instead != nil:
@@ -173,6 +211,19 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 	case !f.fails(w, r, fault, body):
 		f.answer(w, r, body)
 	}
+}
+
+// logIn answers with a new token. The caller holds mu.
+func (f *Fake) logIn(w http.ResponseWriter) {
+	f.logins++
+	w.Header().Set("Content-Type", "application/json")
+	if f.unlucky {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":"invalid_grant","error_description":"Token has been expired or revoked."}`)
+		return
+	}
+	f.issued++
+	fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":%d}`, tokenOf(f.issued), tokenLife/time.Second)
 }
 
 // fails answers as a fault makes the service answer, and reports whether there is one.

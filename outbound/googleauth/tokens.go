@@ -69,6 +69,9 @@ type Options struct {
 	Scope           string
 	// Transport sends the requests for tokens. It bounds their answers.
 	Transport http.RoundTripper
+	// Observe is told of each request for a token, with the error of one that failed; nil:
+	// nobody is. It must not wait.
+	Observe func(error)
 }
 
 // Tokens has one token for all calls and fetches the next when it expires or was
@@ -79,9 +82,10 @@ type Tokens struct {
 	Now func() time.Time
 
 	// build returns a new source: sources cache their token, by their own clock.
-	build func(context.Context) (oauth2.TokenSource, error)
-	base  context.Context // the context of fetches: it has the HTTP client, and ends with Close
-	end   context.CancelFunc
+	build   func(context.Context) (oauth2.TokenSource, error)
+	observe func(error)     // nil: nobody
+	base    context.Context // the context of fetches: it has the HTTP client, and ends with Close
+	end     context.CancelFunc
 
 	mu      sync.Mutex
 	token   *oauth2.Token // nil: none, or it was refused
@@ -102,7 +106,7 @@ type fetch struct {
 // New reads the credentials and fetches no token yet. Its error is about them. The caller
 // calls Close.
 func New(o Options) (*Tokens, error) {
-	t := &Tokens{Now: time.Now}
+	t := &Tokens{Now: time.Now, observe: o.Observe}
 	ctx, end := context.WithCancel(context.Background())
 	t.end = end
 	// Sources send their requests without a context: this round tripper adds one
@@ -186,6 +190,9 @@ func (t *Tokens) fetch(f *fetch) {
 		err = errors.New("the token endpoint returned an expired token: check this machine's clock")
 	}
 	f.err = tokenError(err)
+	if t.observe != nil {
+		t.observe(f.err)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flight, t.failed = nil, nil
