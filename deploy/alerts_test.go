@@ -207,9 +207,12 @@ func TestAlertsFire(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { postgres.Stop() })
+	keys := startTransit(t)
 	main := startWatched(t, gateway, `exec "$@"`, filepath.Join(dir, "main"), addresses[:3],
 		"SANCTUM_STORE_URL="+postgres.URL("postgres"), "SANCTUM_BACKENDS_MAIN_TYPE=s3", "SANCTUM_BACKENDS_MAIN_BUCKET=sealed", "SANCTUM_BACKENDS_MAIN_ENDPOINT="+storage.Endpoint,
-		"SANCTUM_BACKENDS_MAIN_ACCESS_KEY="+storage.AccessKey, "SANCTUM_BACKENDS_MAIN_SECRET_KEY="+storage.SecretKey)
+		"SANCTUM_BACKENDS_MAIN_ACCESS_KEY="+storage.AccessKey, "SANCTUM_BACKENDS_MAIN_SECRET_KEY="+storage.SecretKey,
+		"SANCTUM_KEY_PROVIDERS_KMS_TYPE=vault", "SANCTUM_KEY_PROVIDERS_KMS_ADDRESS="+keys.URL, "SANCTUM_KEY_PROVIDERS_KMS_KEY="+transitKey,
+		"SANCTUM_KEY_PROVIDERS_KMS_LOGIN=approle", "SANCTUM_KEY_PROVIDERS_KMS_ROLE=role", "SANCTUM_KEY_PROVIDERS_KMS_SECRET_ID=secret")
 	// Nobody reads the log of the second, which has few descriptors.
 	second := startWatched(t, other, `ulimit -n 300; "$@" 2>&1 | sleep 1`, filepath.Join(dir, "second"), addresses[3:])
 	a := startAlerting(t, dir, main.metrics, second.metrics)
@@ -223,6 +226,11 @@ func TestAlertsFire(t *testing.T) {
 			main.send("not-the-secret-key-of-this-access-key-00", "GET", "/", nil)
 		}
 	}, "SanctumSignatureFailures")
+
+	keys.RefuseLogins()
+	keys.RevokeAll()
+	a.until("a key service that takes no login", func() { main.send(testSecretKey, "PUT", "/bucket-without-a-key", nil) }, "SanctumKeyProviderLogins")
+	acceptLogins(keys.Server)
 
 	var dialer net.Dialer
 	for range 260 {

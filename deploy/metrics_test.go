@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sanctum-storage/gateway/encrypt/vault/vaulttest"
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
@@ -82,7 +84,9 @@ func scrape(t *testing.T) string {
 		Args: []string{"serve", "--data", filepath.Join(dir, "data"), "--s3", addresses[0], "--admin", addresses[1], "--metrics", addresses[2]},
 		Env: []string{"SANCTUM_ACCESS_KEY=" + testAccessKey, "SANCTUM_SECRET_KEY=" + testSecretKey,
 			"SANCTUM_BACKENDS_MAIN_TYPE=s3", "SANCTUM_BACKENDS_MAIN_BUCKET=sealed", "SANCTUM_BACKENDS_MAIN_ENDPOINT=" + storage.Endpoint,
-			"SANCTUM_BACKENDS_MAIN_ACCESS_KEY=" + storage.AccessKey, "SANCTUM_BACKENDS_MAIN_SECRET_KEY=" + storage.SecretKey}})
+			"SANCTUM_BACKENDS_MAIN_ACCESS_KEY=" + storage.AccessKey, "SANCTUM_BACKENDS_MAIN_SECRET_KEY=" + storage.SecretKey,
+			"SANCTUM_KEY_PROVIDERS_KMS_TYPE=vault", "SANCTUM_KEY_PROVIDERS_KMS_ADDRESS=" + startTransit(t).URL, "SANCTUM_KEY_PROVIDERS_KMS_KEY=" + transitKey,
+			"SANCTUM_KEY_PROVIDERS_KMS_LOGIN=approle", "SANCTUM_KEY_PROVIDERS_KMS_ROLE=role", "SANCTUM_KEY_PROVIDERS_KMS_SECRET_ID=secret"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +106,7 @@ func scrape(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := c.MakeBucket(ctx, "metrics", minio.MakeBucketOptions{}); err != nil {
+
 		t.Fatal(err)
 	}
 	if _, err := c.PutObject(ctx, "metrics", "key", bytes.NewReader([]byte("body")), 4, minio.PutObjectOptions{}); err != nil {
@@ -123,6 +128,30 @@ func scrape(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// transit is a key service.
+type transit struct {
+	*vaulttest.Server
+	URL string
+}
+
+const transitKey = "seeds"
+
+// startTransit starts a key service with one key, which takes one login.
+func startTransit(t *testing.T) *transit {
+	t.Helper()
+	s := vaulttest.New()
+	s.AddKey(transitKey)
+	s.Grant(transitKey)
+	acceptLogins(s)
+	listener := httptest.NewServer(s)
+	t.Cleanup(listener.Close)
+	return &transit{s, listener.URL}
+}
+
+func acceptLogins(s *vaulttest.Server) {
+	s.Accept("auth/approle/login", map[string]string{"role_id": "role", "secret_id": "secret"})
 }
 
 func get(ctx context.Context, transport http.RoundTripper, url string) (string, error) {
