@@ -20,6 +20,8 @@ var (
 	errSource = errors.New("what is to be copied")
 	// errTarget: it was the target that failed.
 	errTarget = errors.New("where the copy is to be")
+	// errUnreadable: the target is there, and cannot read the copy back.
+	errUnreadable = errors.New("the copy cannot be read back")
 )
 
 // copyBlob copies sealed bytes under the same id and returns how many. The source of the
@@ -84,6 +86,8 @@ func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (i
 	// is right.
 	if errors.Is(err, ErrOtherBytes) {
 		err = errBadCopy
+	} else if errors.Is(err, errUnreadable) {
+		err = fmt.Errorf("%w: %w", errBadCopy, err)
 	}
 	return info.Size, err
 }
@@ -109,13 +113,22 @@ func (bs *Blobs) judgeCopy(ctx context.Context, proves Proof, size int64, from, 
 	if err == nil {
 		return nil
 	} else if !errors.Is(err, ErrOtherBytes) {
-		return fmt.Errorf("%w: %w", errTarget, err)
+		return notReadBack(ctx, err)
 	}
 	// The copy is bad either way. The second check finds out which backend to report.
 	if source := proves.check(ctx, from); errors.Is(source, ErrOtherBytes) {
 		return fmt.Errorf("%w: %w: backend %s", errBadCopy, errBadSource, from.Name)
 	}
 	return errBadCopy
+}
+
+// notReadBack is an error of reading a copy at the target. One blob that a backend cannot
+// read, as on a bad sector, says nothing of the others.
+func notReadBack(ctx context.Context, err error) error {
+	if ofBackend(ctx, err) || errors.Is(err, backends.ErrDenied) {
+		return fmt.Errorf("%w: %w", errTarget, err)
+	}
+	return fmt.Errorf("%w: %w: %w", errTarget, errUnreadable, err)
 }
 
 // unread is an error of reading what a copy is to be made of.
@@ -142,7 +155,7 @@ func (w *watchedSource) Read(p []byte) (int, error) {
 func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
 	info, err := to.Stat(ctx, id)
 	if err != nil {
-		return fmt.Errorf("%w: backend %s: %w", errTarget, to.Name, err)
+		return notReadBack(ctx, fmt.Errorf("backend %s: %w", to.Name, err))
 	}
 	if info.Size != size {
 		return ErrOtherBytes
@@ -150,7 +163,7 @@ func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *
 	var open [2]io.ReadCloser
 	for i, p := range []*place{from, to} {
 		if open[i], err = p.Get(ctx, id, 0, -1); err != nil && p == to {
-			return fmt.Errorf("%w: backend %s: %w", errTarget, p.Name, err)
+			return notReadBack(ctx, fmt.Errorf("backend %s: %w", p.Name, err))
 		} else if err != nil {
 			return unread(p, err)
 		}
@@ -169,7 +182,7 @@ func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *
 		}
 		those, err := fullOrEnd(open[1], b[:n])
 		if err != nil {
-			return fmt.Errorf("backend %s: %w", to.Name, err)
+			return notReadBack(ctx, fmt.Errorf("backend %s: %w", to.Name, err))
 		}
 		if want := min(n, left-1); int64(len(these)) != want || !bytes.Equal(these, those) {
 			return ErrOtherBytes

@@ -15,7 +15,7 @@ import (
 )
 
 // ownFaults ail one blob, so that others may still be moved.
-var ownFaults = []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, ErrOtherBytes, errBadCopy,
+var ownFaults = []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, ErrOtherBytes, errBadCopy, errUnreadable,
 	meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands}
 
 // OwnFault reports whether an error of a move is one of the blob alone: one of ownFaults,

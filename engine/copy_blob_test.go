@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/blobs"
@@ -423,5 +426,67 @@ func TestCutCopyGivesWayWithoutKeys(t *testing.T) {
 			t.Errorf("of a customer: %v: not retired: %+v", customer, st)
 		}
 		s.wantClean(1)
+	}
+}
+
+// unreadable fails to read back the first blob that is put there, as from a bad sector, until
+// that was deleted.
+type unreadable struct {
+	backends.Backend
+	first atomic.Pointer[backends.BlobID]
+	gone  atomic.Bool
+}
+
+func (u *unreadable) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	if size > 0 { // no marker
+		u.first.CompareAndSwap(nil, &id)
+	}
+	return u.Backend.Put(ctx, id, r, size)
+}
+
+func (u *unreadable) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	r, err := u.Backend.Get(ctx, id, off, n)
+	if first := u.first.Load(); err == nil && first != nil && *first == id && !u.gone.Load() {
+		return struct {
+			io.Reader
+			io.Closer
+		}{iotest.ErrReader(syscall.EIO), r}, nil
+	}
+	return r, err
+}
+
+func (u *unreadable) Delete(ctx context.Context, ids ...backends.BlobID) error {
+	if first := u.first.Load(); first != nil && slices.Contains(ids, *first) {
+		u.gone.Store(true)
+	}
+	return u.Backend.Delete(ctx, ids...)
+}
+
+// A copy that cannot be read back keeps no others from being moved, and is made anew.
+func TestDrainToABadSector(t *testing.T) {
+	for _, customer := range []*engine.CustomerKey{nil, {7}} {
+		s := newSeveralRig(t)
+		s.config.Backends[2].Backend = &unreadable{Backend: s.at[west]}
+		s.reopen()
+		for i := range 5 {
+			in := engine.PutObject{Bucket: s.b, Key: fmt.Sprint("k", i), Owner: s.b.Owner, Customer: customer, Encryption: encryption(customer),
+				Body: engine.Body{Reader: bytes.NewReader(body(uint64(i), 3000)), Size: 3000}}
+			if _, err := s.e.PutObject(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.drain(east, west)
+		r, err := s.e.Blobs().Move(t.Context())
+		if r.Blobs != 4 {
+			t.Errorf("customer %v: %d of 5 blobs were moved: %v", customer != nil, r.Blobs, err)
+		}
+		for i := 0; i < 100 && s.status(east).Row.State != meta.BackendRetired; i++ {
+			_, _ = s.e.Blobs().Collect(t.Context())
+			_, _ = s.e.Blobs().Move(t.Context())
+		}
+		if st := s.status(east); st.Row.State != meta.BackendRetired {
+			t.Errorf("not retired: %+v", st)
+		}
+		s.wantClean(5)
 	}
 }

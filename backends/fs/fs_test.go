@@ -204,6 +204,31 @@ func TestFailedFlush(t *testing.T) {
 	}
 }
 
+// A folder of blobs whose entry could not be flushed is made anew by the next Put: a second
+// flush of the same entry could succeed although the first one lost it.
+func TestFolderThatWasNotFlushedIsMadeAnew(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	blobs, fails := filepath.Join(s.dir, blobsName), true
+	s.sync = func(f *os.File) error {
+		if filepath.Clean(f.Name()) == blobs && fails {
+			return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO}
+		}
+		return f.Sync()
+	}
+	id := backends.NewBlobID()
+	if err := s.Put(t.Context(), id, strings.NewReader("x"), 1); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("told %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(blobs, id.String()[:shardLen])); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is there: %v", err)
+	}
+	fails = false
+	if err := s.Put(t.Context(), id, strings.NewReader("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, s, id, []byte("x"))
+}
+
 func TestNewShardIsFlushedOnce(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	var mu sync.Mutex

@@ -56,6 +56,9 @@ func (s *Store) makeShard(h *handles, id backends.BlobID) (*folder, error) {
 	}
 	if err := s.syncDir(h.blobs); err != nil {
 		shard.Close()
+		// A second flush of the same entry could succeed wrongly, so the next Put makes the folder
+		// anew. It stays if a Put that flushed it has written there meanwhile.
+		_ = h.blobs.Remove(name)
 		return nil, fmt.Errorf("flush %s: %w", h.blobs.Name(), err)
 	}
 	h.durable[number].Store(true)
