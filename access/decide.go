@@ -61,11 +61,23 @@ func (p *Principal) isOperator() bool { return p.Operator && p.Kind == Root }
 
 // newEnv collects the facts that policies are evaluated with.
 func (v *Evaluation) newEnv(n *Need, target arn) env {
-	v.about(n.Bucket)
+	v.about(n.Bucket, v.accountOf(target))
 	return env{
 		v: v, settled: v.settle(n), p: v.p, action: newAsked(n.Action), target: target,
 		request: v.request, need: n.Context, open: n.Open, derived: &v.derived,
 	}
+}
+
+// accountOf is the account that owns a resource of IAM; empty: unknown. An
+// action without a resource of its own is about the principal's account.
+func (v *Evaluation) accountOf(target arn) string {
+	switch {
+	case target.service != "iam" && target.service != "sts":
+		return ""
+	case IsAccount(target.account):
+		return target.account
+	}
+	return v.p.Account
 }
 
 // decideS3 decides about the account's buckets, about one bucket, or about an

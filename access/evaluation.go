@@ -238,10 +238,10 @@ func (e *env) ownAny(keys []string) bool {
 }
 
 // about computes the keys and names that depend on the principal and a bucket,
-// which may be nil.
-func (v *Evaluation) about(b *Bucket) {
+// or without one on the account that owns the resource.
+func (v *Evaluation) about(b *Bucket, account string) {
 	// No bucket differs from a bucket without an owner.
-	of := subject{action: "none"}
+	of := subject{action: "none", account: account}
 	if b != nil {
 		of = subject{"some", b.Owner, b.Account}
 	}
