@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -74,23 +75,29 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 	if err != nil {
 		return nil, err
 	}
-	identity, principal, err := s.identify(r, target, l)
+	began := s.now()
+	signer, err := s.identify(r, target, l)
 	if err != nil {
 		return nil, err
 	}
-	l.Principal = &principal
-	// Without condition keys: no policy can give these actions to others than the
-	// operator.
-	d := access.Decide(&principal, nil, access.Need{Action: service + rt.action})
-	if l.Decision, l.Reason = requestlog.Allow, d.Reason; !d.Allow {
-		l.Decision = requestlog.Deny
-		return nil, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
+	if err := decide(&signer.Principal, rt, l); err != nil {
+		return nil, err
 	}
 	// The body is read after the decision, so that only the operator makes the
 	// gateway read one.
 	req := &request{http: r, query: target.Query}
-	if req.body, err = readBody(r, identity); err != nil {
+	if req.body, err = readBody(r, signer.Identity); err != nil {
 		return nil, err
+	}
+	// A credential that was revoked while a slow body arrived changes nothing any
+	// more.
+	if s.now().Sub(began) > accounts.CredentialTTL {
+		if signer.Principal, err = s.accounts.Renewed(r.Context(), &signer.Credential); err != nil {
+			return nil, err
+		}
+		if err := decide(&signer.Principal, rt, l); err != nil {
+			return nil, err
+		}
 	}
 	// notFound and methodNotAllowed take any body and parameters, because they
 	// refuse the request in any case.
@@ -102,26 +109,38 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 	return rt.handle(s, r.Context(), req)
 }
 
+// decide refuses a principal who may not take the route's action. It asks without
+// condition keys: no policy can give these actions to others than the operator.
+func decide(p *access.Principal, rt *route, l *requestlog.Line) error {
+	l.Principal = p
+	d := access.Decide(p, nil, access.Need{Action: service + rt.action})
+	if l.Decision, l.Reason = requestlog.Allow, d.Reason; !d.Allow {
+		l.Decision = requestlog.Deny
+		return s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
+	}
+	return nil
+}
+
 // identify authenticates the signer. The signature must cover the payload,
 // because the body says whose rights change.
-func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
+func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (accounts.Signer, error) {
 	signer, err := s.accounts.Authenticate(s.verifier, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
 		return v.Verify(r, target)
 	})
 	l.AccessKey = signer.Credential.AccessKey // set only if the key exists: another name may be a secret in the wrong field
 	switch {
 	case errors.Is(err, sigv4.ErrAnonymous):
-		return nil, access.Principal{}, s3err.AccessDenied
+		return signer, s3err.AccessDenied
 	case err != nil:
 		l.Unproven = true
-		return nil, access.Principal{}, err
+		return signer, err
 	case signer.Credential.Temporary(): // operators do not use temporary credentials
-		return nil, access.Principal{}, s3err.InvalidToken
+		return signer, s3err.InvalidToken
 	case signer.Identity.Presigned || signer.Identity.Payload != sigv4.Signed:
-		return nil, access.Principal{}, s3err.New(s3err.AccessDenied,
+		return signer, s3err.New(s3err.AccessDenied,
 			"The signature must be in the Authorization header and cover the body.")
 	}
-	return signer.Identity, signer.Principal, nil
+	return signer, nil
 }
 
 // readBody reads a bounded body, whose digest the signature covers.

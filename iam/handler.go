@@ -97,8 +97,10 @@ type call struct {
 	reason    string
 	unproven  bool
 	subject   string
-	resource  string   // of the last decision
-	extra     []string // condition keys that it was decided with, beside the identity's own
+	began     time.Time
+	needed    access.Need // that was decided last
+	resource  string      // of the last decision
+	extra     []string    // condition keys that it was decided with, beside the identity's own
 }
 
 // IsForm reports whether a request is for these APIs: a form posted to the
@@ -111,6 +113,7 @@ func IsForm(r *http.Request) bool {
 // Serve answers a request. It never fails: errors are answers.
 func (h *Handler) Serve(r Request) Answer {
 	c := &call{Handler: h, ctx: r.HTTP.Context(), request: r}
+	c.began = c.now()
 	result, err := c.run()
 	a := Answer{
 		Principal: c.principal, Unproven: c.unproven, AccessKey: c.cred.AccessKey,
@@ -183,8 +186,25 @@ func (c *call) turn() (leave func(), err error) {
 	if errors.Is(err, s3err.SlowDown) {
 		c.reason = "the account reads too much at once"
 		err = s3err.Wrap(s3err.Throttling, err)
+	} else if err == nil {
+		if err = c.decideLate(); err != nil {
+			leave()
+		}
 	}
 	return leave, err
+}
+
+// decideLate repeats the last decision after a long wait, in which the caller's
+// rights may have been taken away.
+func (c *call) decideLate() (err error) {
+	if c.now().Sub(c.began) <= accounts.CredentialTTL || c.needed.Action == "" {
+		return nil
+	}
+	if c.principal, err = c.Accounts.Renewed(c.ctx, &c.cred); err != nil {
+		c.reason = "the credential or its holder is gone since the request began"
+		return signatureError(err)
+	}
+	return c.decide(c.needed)
 }
 
 // holders is accounts.Holders of the tenant, in a turn.
@@ -285,7 +305,7 @@ func (c *call) allowAs(action, resource string, extra ...string) error {
 
 // decide asks access about a need and keeps the facts for the log.
 func (c *call) decide(need access.Need) error {
-	c.resource = need.Resource
+	c.resource, c.needed = need.Resource, need
 	d := access.NewEvaluation(c.ctx, &c.principal, c.conditions()).Decide(need)
 	if d.Allow {
 		return nil
