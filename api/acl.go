@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -386,6 +387,26 @@ func (r *Request) objectACL() ([]byte, error) {
 		return nil, nil
 	}
 	return json.Marshal(a)
+}
+
+// admitUploadACL refuses to complete an upload whose ACL, which is as old as the
+// upload, the bucket does not take any more.
+func (r *Request) admitUploadACL(id meta.ID) error {
+	f := r.bucketFacts(r.Bucket)
+	if !f.Block.BlockPublicACLs || !f.Ownership.ACLsEnabled() {
+		return nil
+	}
+	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
+	if errors.Is(err, s3err.NoSuchUpload) {
+		return nil // the engine knows whether it was completed by the same request
+	} else if err != nil || len(u.Marks.ACL) == 0 {
+		return err
+	}
+	a, err := parseACL(u.Marks.ACL)
+	if err != nil {
+		return err
+	}
+	return r.admitACL(a, f)
 }
 
 // writeNeeds returns the rights that the object needs with all that the header

@@ -47,6 +47,9 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.admitUploadACL(in.Upload); err != nil {
+		return nil, err
+	}
 	o, err := s.engine.CompleteUpload(r.Context(), in)
 	if err != nil {
 		return nil, err

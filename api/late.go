@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -42,5 +44,12 @@ func (x *exchange) decideAnew() (err error) {
 		r.object.bucket = r.Bucket
 	}
 	r.facts, r.settings, r.context, r.evaluation = nil, nil, nil, nil
-	return x.authorize()
+	if err := x.authorize(); err != nil {
+		return err
+	}
+	// Public ACLs may have been blocked meanwhile.
+	if slices.Contains(makings, r.Op.Name) {
+		_, err = r.objectACL()
+	}
+	return err
 }

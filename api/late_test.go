@@ -201,3 +201,38 @@ func TestDefaultRetentionUnderway(t *testing.T) {
 	}, "PUT", "/locked/k", body), 200, "")
 	expectHeaders(t, "HEAD", l.g.Do(t, l.alice, "HEAD", "/locked/k", nil), "X-Amz-Object-Lock-Mode", "GOVERNANCE")
 }
+
+// An ACL that would make an object public is refused if that was blocked while
+// the body, or the parts of an upload, arrived.
+func TestPublicACLsBlockedUnderway(t *testing.T) {
+	l := newLater(t)
+	g := l.g
+	expect(t, "ACLs", g.Do(t, l.alice, "PUT", "/bucket?ownershipControls",
+		[]byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>")), 200, "")
+	block := func(on string) {
+		expect(t, "block", g.Do(t, l.alice, "PUT", "/bucket?publicAccessBlock",
+			[]byte("<PublicAccessBlockConfiguration><BlockPublicAcls>"+on+"</BlockPublicAcls></PublicAccessBlockConfiguration>")), 200, "")
+	}
+	upload := func(acl string, meanwhile func()) gatewaytest.Response {
+		id := g.Do(t, l.alice, "POST", "/bucket/up?uploads", nil, "X-Amz-Acl", acl).Element("UploadId")
+		tag := g.Do(t, l.alice, "PUT", "/bucket/up?partNumber=1&uploadId="+id, []byte("part")).Header.Get("ETag")
+		meanwhile()
+		complete := func() gatewaytest.Response {
+			return g.Do(t, l.alice, "POST", "/bucket/up?uploadId="+id, completeDocument(part(1, tag)))
+		}
+		res := complete()
+		if again := complete(); again.Code() != res.Code() {
+			t.Errorf("completed again: %q, before %q", again.Code(), res.Code())
+		}
+		return res
+	}
+	for acl, code := range map[string]string{"public-read": "AccessDenied", "private": ""} {
+		status := map[string]int{"": 200, "AccessDenied": 403}[code]
+		block("false")
+		expect(t, acl, l.slowly(t, l.alice, func() { block("true") }, "PUT", "/bucket/new", []byte("x"), "X-Amz-Acl", acl), status, code)
+		block("false")
+		expect(t, acl+" of an upload", upload(acl, func() { block("true") }), status, code)
+		block("false")
+		expect(t, acl+" without a block", upload(acl, func() {}), 200, "")
+	}
+}
