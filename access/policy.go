@@ -20,6 +20,7 @@ type Policy struct {
 	allows  []statement
 	public  bool
 	tags    bool     // see AsksObjectTags
+	made    bool     // see AsksNewObject
 	keys    bool     // a statement denies a use of keys: see Principal.DeniesKeys
 	unknown []string // see Closed
 }
@@ -72,6 +73,7 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 			return nil, err
 		}
 		p.tags = p.tags || s.asks(objectTags)
+		p.made = p.made || s.asks(newObject)
 		p.keys = p.keys || s.deny && slices.ContainsFunc(keyUses, s.actions.has)
 		if s.deny {
 			p.denies = append(p.denies, s)
@@ -150,6 +152,20 @@ func (s *statement) asks(keys map[string]bool) bool {
 // AsksObjectTags reports whether a decision may depend on the tags of the
 // object, so that they must be in the need's Context.
 func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
+
+// newObject are the condition keys of what a new object gets besides its bytes.
+var newObject = map[string]bool{
+	"s3:x-amz-acl": true, "s3:x-amz-grant-full-control": true, "s3:x-amz-grant-read": true, "s3:x-amz-grant-read-acp": true,
+	"s3:x-amz-grant-write": true, "s3:x-amz-grant-write-acp": true, "s3:x-amz-storage-class": true,
+	"s3:x-amz-server-side-encryption": true, "s3:x-amz-server-side-encryption-aws-kms-key-id": true,
+	"s3:x-amz-server-side-encryption-customer-algorithm": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true,
+	"s3:object-lock-mode": true, "s3:object-lock-retain-until-date": true, "s3:object-lock-legal-hold": true,
+}
+
+// AsksNewObject reports whether a decision may depend on what a new object gets
+// besides its bytes. A part and the completion of an upload have it from the
+// upload, so that it must be in the need's Context.
+func (p *Policy) AsksNewObject() bool { return p != nil && p.made }
 
 // keyUses are the actions of KeyUse.
 var keyUses = []asked{newAsked(DecryptKey), newAsked(GenerateDataKey)}

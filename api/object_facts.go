@@ -113,7 +113,7 @@ func (r *Request) needOn(action string, o *object) access.Need {
 	if o.version.known() {
 		n.Context = with(n.Context, "s3:versionid", o.version.value.String())
 	}
-	n = r.withMarks(n, o)
+	n = r.withUpload(r.withMarks(n, o), o)
 	key, err := r.keyUse(action, o)
 	if err != nil && n.Bucket != nil {
 		n.Bucket = broken(n.Bucket, err)
@@ -155,7 +155,7 @@ func (r *Request) withMarks(n access.Need, o *object) access.Need {
 	if n.Key == "" || f == nil || f.Broken != nil || !aboutExisting(n.Action) {
 		return n
 	}
-	if !f.Ownership.ACLsEnabled() && !r.asksObjectTags(f) {
+	if !f.Ownership.ACLsEnabled() && !r.asks(f, (*access.Policy).AsksObjectTags) {
 		return n
 	}
 	was, err := r.marksOf(o)
@@ -184,13 +184,13 @@ func (r *Request) withMarks(n access.Need, o *object) access.Need {
 	return n
 }
 
-// asksObjectTags reports whether any policy that takes part tests an object's
-// tags.
-func (r *Request) asksObjectTags(f *access.Bucket) bool {
+// asks reports whether any policy that takes part asks for something, such as an
+// object's tags.
+func (r *Request) asks(f *access.Bucket, asks func(*access.Policy) bool) bool {
 	p := &r.Principal
 	for _, list := range [][]*access.Policy{p.Identity, p.Session, {p.Boundary, f.Policy}} {
 		for _, policy := range list {
-			if policy.AsksObjectTags() {
+			if asks(policy) {
 				return true
 			}
 		}

@@ -58,10 +58,11 @@ type Request struct {
 	factsOf    meta.ID
 	settings   *buckets.Settings // of the same bucket; nil: they could not be read
 	asked      asked
-	open       map[string]bool // condition keys whose values are in the document; nil once it was read
-	object     object          // the target
-	source     *object         // of a copy or rename; nil until it was resolved
-	sealing    said[sealing]   // see encryption
+	open       map[string]bool      // condition keys whose values are in the document; nil once it was read
+	object     object               // the target
+	source     *object              // of a copy or rename; nil until it was resolved
+	sealing    said[sealing]        // see encryption
+	begun      said[access.Context] // see uploadConditions
 	// deletions records the result of each key that the body names, for the
 	// server access log.
 	deletions []loggedDeletion
