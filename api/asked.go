@@ -81,8 +81,8 @@ func (r *Request) readAsked() {
 	if r.HasHeader(copySourceHeader) {
 		a.source = saying(parseCopySource(r.Header(copySourceHeader)))
 	}
-	a.replaceMeta = r.sayDirective("x-amz-metadata-directive", "Unknown metadata directive.")
-	a.replaceTags = r.sayDirective("x-amz-tagging-directive", "Unknown tagging directive.")
+	a.replaceMeta = r.sayDirective("X-Amz-Metadata-Directive", "Unknown metadata directive.")
+	a.replaceTags = r.sayDirective("X-Amz-Tagging-Directive", "Unknown tagging directive.")
 	if r.HasHeader(taggingHeader) {
 		a.tags = saying(parseTagHeader(r.Header(taggingHeader)))
 	}

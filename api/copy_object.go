@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/xml"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -100,7 +101,7 @@ func (r *Request) sayDirective(header, unknown string) said[bool] {
 		return saying(value == directiveReplace, nil)
 	default:
 		return saying(false, s3err.New(s3err.InvalidArgument, "%s", unknown).
-			With("ArgumentName", header).With("ArgumentValue", value))
+			With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", value))
 	}
 }
 

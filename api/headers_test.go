@@ -2,7 +2,14 @@ package api
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,5 +99,44 @@ func TestCheckHeaderSize(t *testing.T) {
 		if err := checkHeaderSize(c.h); !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, want %v", name, err, c.err)
 		}
+	}
+}
+
+// TestHeaderNames: a capitalized name that Request.Header is asked for must be in
+// canonical form, since a header under any other spelling would be overlooked.
+func TestHeaderNames(t *testing.T) {
+	// Content-MD5 stands in an error; the others are no headers.
+	others := []string{"Content-MD5", "REST-HEADER", "REST-QUERY-STRING", "UTF-8", "SSE-C", "SSE-KMS", "SSE-S3", "UNSIGNED-PAYLOAD", "STREAMING-", "AWS4-HMAC-SHA256"}
+	shape := regexp.MustCompile(`^[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]*)+$`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != gotoken.STRING {
+				return true
+			}
+			name, err := strconv.Unquote(lit.Value)
+			if err != nil || !shape.MatchString(name) || slices.Contains(others, name) {
+				return true
+			}
+			if found++; name != http.CanonicalHeaderKey(name) {
+				t.Errorf("%s: %q; Request.Header finds %q only", file, name, http.CanonicalHeaderKey(name))
+			}
+			return true
+		})
+	}
+	if found < 50 {
+		t.Errorf("%d names were found", found)
 	}
 }

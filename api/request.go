@@ -108,11 +108,22 @@ func (r *Request) Context() context.Context { return r.HTTP.Context() }
 // headers are joined by commas, as they are signed. Other headers that S3 knows
 // have been refused if they were repeated.
 func (r *Request) Header(name string) string {
-	return strings.Join(r.HTTP.Header.Values(name), ",")
+	return strings.Join(r.headerValues(name), ",")
 }
 
 // HasHeader reports whether the header was sent, even empty.
-func (r *Request) HasHeader(name string) bool { return len(r.HTTP.Header.Values(name)) > 0 }
+func (r *Request) HasHeader(name string) bool { return len(r.headerValues(name)) > 0 }
+
+// headerValues returns the values of a request header. A name that begins with a
+// capital must be in canonical form, see http.CanonicalHeaderKey: most headers that a
+// request is asked for are absent, and making each name canonical takes longer than
+// looking it up.
+func (r *Request) headerValues(name string) []string {
+	if values, sent := r.HTTP.Header[name]; sent || 'A' <= name[0] && name[0] <= 'Z' {
+		return values
+	}
+	return r.HTTP.Header.Values(name)
+}
 
 // QueryValue returns the value of a query parameter, or "". Parameters that S3
 // knows have been refused if they were repeated.
