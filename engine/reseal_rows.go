@@ -128,7 +128,9 @@ func (e *Engine) resealUpload(ctx context.Context, ref meta.UploadRef) error {
 		return nil
 	}
 	row, err := e.store.Upload(ctx, ref.ID)
-	if err != nil {
+	if errors.Is(err, meta.ErrUnreadable) {
+		return fmt.Errorf("%w: %w", errUpload, err)
+	} else if err != nil {
 		return err
 	}
 	u, err := e.openUpload(ctx, row)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -80,9 +81,13 @@ func (c *check) upload(ctx context.Context, ref meta.UploadRef) error {
 	}
 	at := Finding{Bucket: ref.Bucket.String(), Key: ref.Key, Upload: ref.ID.String()}
 	row, err := c.rows.Upload(ctx, ref.ID)
-	if errors.Is(err, meta.ErrNotFound) {
+	switch {
+	case errors.Is(err, meta.ErrNotFound):
 		return nil
-	} else if err != nil {
+	case errors.Is(err, meta.ErrUnreadable):
+		c.report(at.of("upload-unreadable", uploadEdited, fmt.Errorf("%w: %w", records.ErrEdited, err)))
+		return nil
+	case err != nil:
 		return err
 	}
 	u, err := c.in.OpenUpload(ctx, row)

@@ -49,6 +49,8 @@ var (
 	// ErrDemands: since the move was judged, buckets that demand a place may have
 	// begun to refer to the blob; nothing changed, and the caller judges again.
 	ErrDemands = errors.New("meta: demands of place changed meanwhile")
+	// ErrUnreadable: an edit made the row that the intent names unreadable.
+	ErrUnreadable = errors.New("meta: the row cannot be read")
 	// ErrUnavailable: the store cannot be reached or has no room; retry later.
 	ErrUnavailable = errors.New("meta: store unavailable")
 	// ErrFull: the store has no room. It wraps ErrUnavailable; deletions may still

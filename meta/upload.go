@@ -144,7 +144,8 @@ type UploadPage struct {
 type Uploads interface {
 	// CreateUpload adds an open upload; ErrNoBucket.
 	CreateUpload(ctx context.Context, u Upload) error
-	// Upload returns an upload in any state except UploadDying; ErrNotFound.
+	// Upload returns an upload in any state except UploadDying; ErrNotFound,
+	// ErrUnreadable.
 	Upload(ctx context.Context, id ID) (Upload, error)
 	// PutPart stores or replaces a part of an open upload, and condemns the blobs
 	// of the replaced attempt. ErrNotFound when the upload is not open;
@@ -169,9 +170,11 @@ type Uploads interface {
 	// returns how many.
 	ExpireUploads(ctx context.Context, t time.Time, limit int) (int, error)
 	// ScanUploads returns at most limit uploads in any state with ids above after,
-	// for consistency checks, each with the number of versions that refer to it.
+	// for consistency checks, each with the number of versions that refer to it. Columns that
+	// an edit made unreadable are unset. Rows with no possible id are left out.
 	ScanUploads(ctx context.Context, after ID, limit int) ([]UploadRef, error)
-	// ScanParts returns the parts of an upload in any state.
+	// ScanParts returns the parts of an upload in any state. Columns that an edit made
+	// unreadable are unset, so that the part does not open.
 	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// Untrimmed returns at most limit completed uploads with parts that Complete
 	// did not choose, above after in the order of positions. For an edited row that

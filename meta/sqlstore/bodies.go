@@ -114,12 +114,13 @@ func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	return nil
 }
 
-// unreferred is the condition on a row of uploads that no version is made of its parts.
+// unreferred is the condition on a row of uploads that no version is made of its parts, and
+// that it can be read by its id.
 // refs is in the row that an edit changes, and the first name of the object does not find
 // a copy or one that was renamed. A scalar query is not turned into a join, which could
 // read the whole index. The number is meta.BodyUpload: as a parameter it would hide from
 // the engine that the partial index has the row.
-const unreferred = `(SELECT 1 FROM objects WHERE body_kind = 2 AND body_id = uploads.id LIMIT 1) IS NULL
+const unreferred = `LENGTH(uploads.id) = 16 AND (SELECT 1 FROM objects WHERE body_kind = 2 AND body_id = uploads.id LIMIT 1) IS NULL
 	AND (SELECT 1 FROM versions WHERE body_kind = 2 AND body_id = uploads.id LIMIT 1) IS NULL`
 
 // dropUpload removes a reference. With the last one it hands the upload to Sweep,

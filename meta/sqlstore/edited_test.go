@@ -34,6 +34,22 @@ var ledgerEdits = []struct{ name, sql string }{
 	{"copies dead in a far future", fmt.Sprint("INSERT INTO condemned (id, backend, changed) SELECT id, backend, ", math.MaxInt64, " FROM copies")},
 	{"usage at its most", fmt.Sprint("UPDATE usage SET bytes = ", math.MaxInt64, ", versions = ", math.MaxInt64, ", parts = ", math.MinInt64)},
 	{"changes of usage at their most", fmt.Sprint("UPDATE usage_changes SET bytes = ", math.MaxInt64)},
+	{"a dead blob's id cut", "INSERT INTO condemned (id, backend, changed) SELECT substr(id, 1, 5), backend, 1 FROM blobs LIMIT 1"},
+	{"a dead blob's id another text", "INSERT INTO condemned (id, backend, changed) SELECT record, backend, 1 FROM blobs, parts WHERE LENGTH(record) <> 20 LIMIT 1"},
+	{"a reserved blob's id cut", "UPDATE reservations SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM reservations ORDER BY id LIMIT 1)"},
+	{"a reservation's holder cut", "UPDATE reservations SET holder = substr(holder, 1, 5) WHERE id = (SELECT id FROM reservations ORDER BY id LIMIT 1)"},
+	{"a live blob's id cut", "UPDATE blobs SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM blobs ORDER BY id LIMIT 1)"},
+	{"a live blob's place too large", "UPDATE blobs SET backend = 9223372036854775807 WHERE id = (SELECT id FROM blobs ORDER BY id LIMIT 1)"},
+	{"a reservation's place too large", "UPDATE reservations SET backend = 9223372036854775807 WHERE id = (SELECT id FROM reservations ORDER BY id LIMIT 1)"},
+	{"a holder's sealing too large", "UPDATE holders SET sealing = 300"},
+	{"a copy's id cut", "UPDATE copies SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM copies ORDER BY id LIMIT 1)"},
+	{"a holder's id cut", "UPDATE holders SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM holders ORDER BY id LIMIT 1)"},
+	{"an ended upload's id cut", "UPDATE uploads SET id = substr(id, 1, 5) WHERE state = 3"},
+	{"an open upload's id cut", "UPDATE uploads SET id = substr(id, 1, 5), since = 0 WHERE state = 1"},
+	{"a deleted bucket's id cut", "INSERT INTO dying_buckets (id) SELECT substr(id, 1, 5) FROM buckets LIMIT 1"},
+	{"a change of usage with a bucket's id cut", "UPDATE usage_changes SET bucket_id = substr(bucket_id, 1, 5) WHERE id = (SELECT id FROM usage_changes ORDER BY id LIMIT 1)"},
+	{"a part's number too large", "UPDATE parts SET number = 9223372036854775807 WHERE number = (SELECT MAX(number) FROM parts)"},
+	{"a token of a rename cut", "INSERT INTO renames (token, digest, made) SELECT substr(id, 1, 5), id, 1 FROM blobs LIMIT 1"},
 	{"leases never taken", "UPDATE leases SET fence = 0, holder = NULL"},
 	{"leases taken most often", fmt.Sprint("UPDATE leases SET fence = ", math.MaxInt64)},
 	{"holders for ever", fmt.Sprint("UPDATE holders SET beat = ", math.MaxInt64)},
@@ -109,12 +125,17 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 	}
 	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now.Add(time.Hour), now, nil) })
 	untilNone(t, "trim", func() (int, error) { return metatest.TrimAll(ctx, s, meta.MaxPage, now) })
-	none("SELECT COUNT(*) FROM dying_buckets WHERE id NOT IN (SELECT id FROM buckets)")
+	none("SELECT COUNT(*) FROM dying_buckets WHERE LENGTH(id) = 16 AND id NOT IN (SELECT id FROM buckets)")
 	none("SELECT COUNT(*) FROM buckets WHERE id NOT IN (SELECT bucket_id FROM bucket_seeds)")
 	none("SELECT COUNT(*) FROM uploads WHERE state = 4")
 	untilNone(t, "fold", func() (int, error) { return s.FoldUsage(ctx, meta.MaxPage) })
-	none("SELECT COUNT(*) FROM usage_changes")
+	none("SELECT COUNT(*) FROM usage_changes WHERE LENGTH(bucket_id) = 16")
 
+	ledger, err := s.ScanBlobs(ctx, meta.BlobPosition{}, meta.MaxPage)
+	ok("scan of the ledger", err)
+	if len(ledger) == 0 {
+		t.Error("the ledger is empty")
+	}
 	ok("health check", s.Check(ctx))
 	holders, err := s.Holders(ctx)
 	ok("holders", err)

@@ -8,6 +8,15 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// Conditions on ids. An edit may have made one longer or shorter: it names nothing, and a row that
+// cannot be read would end a step that all others need. Verify tells of the row.
+const (
+	possibleBlob = "LENGTH(id) = 20"
+	possibleID   = "LENGTH(id) = 16"
+	// The number of a backend is a meta.BackendID.
+	possiblePlace = "backend BETWEEN 0 AND 2147483647"
+)
+
 // The ledger as one table. Postgres takes a bare NULL for text, so NULLs are cast.
 const (
 	reservedRow  = "SELECT id, backend, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE "
@@ -140,7 +149,8 @@ func scanHolder(r Row) (h meta.Holder, err error) {
 // Holders implements meta.Ledger. There are as many rows as gateways, so it needs no pages.
 func (s *Store) Holders(ctx context.Context) (hs []meta.Holder, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		hs, err = collect(tx, scanHolder, "SELECT "+holderColumns+" FROM holders ORDER BY id")
+		hs, err = collect(tx, func(r Row) (meta.Holder, error) { return scanHolder(&lenientRow{Row: r}) },
+			"SELECT "+holderColumns+" FROM holders WHERE "+possibleID+" ORDER BY id")
 		return err
 	})
 	return hs, err
@@ -158,7 +168,7 @@ func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, l
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		ids, err = collect(tx, scanBlobID,
-			"SELECT id FROM condemned WHERE backend = ? AND changed < ? ORDER BY changed, id LIMIT ?", int64(at), micros(t), limit)
+			"SELECT id FROM condemned WHERE backend = ? AND changed < ? AND "+possibleBlob+" ORDER BY changed, id LIMIT ?", int64(at), micros(t), limit)
 		return err
 	})
 	return ids, err
@@ -229,10 +239,10 @@ func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobPosition, limit in
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
-	const page = "(id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
+	const page = possibleBlob + " AND " + possiblePlace + " AND (id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
 	id, at := after.ID[:], int64(after.Backend)
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		bs, err = collect(tx, scanBlob,
+		bs, err = collect(tx, func(r Row) (meta.Blob, error) { return scanBlob(&lenientRow{Row: r}) },
 			"SELECT * FROM ("+reservedRow+page+"reserved UNION ALL SELECT * FROM ("+liveRow+page+
 				"live UNION ALL SELECT * FROM ("+copyRow+page+"copied UNION ALL SELECT * FROM ("+condemnedRow+page+
 				"dead ORDER BY id, backend LIMIT ?",

@@ -64,9 +64,16 @@ func (s *Store) Parts(ctx context.Context, upload meta.ID, after, limit int) (ps
 	return ps, err
 }
 
-func scanParts(tx Tx, upload meta.ID, after, limit int) ([]meta.Part, error) {
-	return collect(tx, scanPart(upload),
-		"SELECT "+partColumns+" FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?", upload[:], after, limit)
+// scanLenient is scanPart that leaves unset what cannot be read.
+func scanLenient(upload meta.ID) func(Row) (meta.Part, error) {
+	return func(r Row) (meta.Part, error) {
+		row := &lenientRow{Row: r}
+		p, err := scanPart(upload)(row)
+		if row.read {
+			err = nil
+		}
+		return p, err
+	}
 }
 
 // ScanParts implements meta.Uploads.
@@ -75,7 +82,8 @@ func (s *Store) ScanParts(ctx context.Context, upload meta.ID, after, limit int)
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		ps, err = scanParts(tx, upload, after, limit)
+		ps, err = collect(tx, scanLenient(upload),
+			"SELECT "+partColumns+" FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?", upload[:], after, limit)
 		return err
 	})
 	return ps, err

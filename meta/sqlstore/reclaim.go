@@ -14,7 +14,7 @@ func (s *Store) Held(ctx context.Context, holder meta.ID, after meta.BlobPositio
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
-	const page = "holder = ? AND (id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
+	const page = possibleBlob + " AND " + possiblePlace + " AND holder = ? AND (id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
 	id, at := after.ID[:], int64(after.Backend)
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		bs, err = collect(tx, scanBlob,

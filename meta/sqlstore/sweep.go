@@ -56,7 +56,7 @@ type sweep struct {
 
 // dateEnded dates uploads that ended without a time.
 func (w *sweep) dateEnded() (more bool, err error) {
-	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since IS NULL LIMIT ?", uploadDying, w.limit-w.done)
+	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since IS NULL AND "+possibleID+" LIMIT ?", uploadDying, w.limit-w.done)
 	if err != nil {
 		return false, err
 	}
@@ -75,7 +75,7 @@ func (w *sweep) ahead() int64 { return micros(w.now.Add(meta.MaxClockSkew)) }
 
 // redateUploads gives the current time to uploads that ended in the future.
 func (w *sweep) redateUploads() (more bool, err error) {
-	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since > ? LIMIT ?", uploadDying, w.ahead(), w.limit-w.done)
+	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since > ? AND "+possibleID+" LIMIT ?", uploadDying, w.ahead(), w.limit-w.done)
 	if err != nil {
 		return false, err
 	}
@@ -92,7 +92,7 @@ func (w *sweep) redateUploads() (more bool, err error) {
 // through the few backends first, because the index orders a backend's blobs by
 // that time.
 func (w *sweep) redateBlobs() (more bool, err error) {
-	dead, err := collect(w.tx, scanPlaced, "SELECT condemned.id, backend FROM backends CROSS JOIN condemned WHERE backend = backends.id AND changed > ? LIMIT ?",
+	dead, err := collect(w.tx, scanPlaced, "SELECT condemned.id, backend FROM backends CROSS JOIN condemned WHERE backend = backends.id AND changed > ? AND LENGTH(condemned.id) = 20 LIMIT ?",
 		w.ahead(), w.limit-w.done)
 	if err != nil {
 		return false, err
@@ -218,7 +218,7 @@ func (w *sweep) dropPart(p heldPart, proven bool) error {
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow(`SELECT id FROM dying_buckets
-		WHERE NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = dying_buckets.id)
+		WHERE `+possibleID+` AND NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM objects WHERE bucket_id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM versions WHERE bucket_id = dying_buckets.id)
 		AND (EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND `+neverCompleted+`)
@@ -252,7 +252,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 // The changes are removed first, because a fold would make the row of the bucket again from them.
 func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
 	for _, t := range changesTables {
-		changes, err := collect(w.tx, scanID, "SELECT id FROM "+t.name+" WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
+		changes, err := collect(w.tx, scanID, "SELECT id FROM "+t.name+" WHERE bucket_id = ? AND "+possibleID+" ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
 		if err != nil {
 			return false, err
 		}

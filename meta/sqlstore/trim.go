@@ -15,7 +15,7 @@ func (s *Store) Untrimmed(ctx context.Context, after meta.TrimPosition, limit in
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		us, err = collect(tx, scanUntrimmed, "SELECT "+uploadColumns+`, since FROM uploads
-			WHERE state = ? AND (since, id) > (?, ?) ORDER BY since, id LIMIT ?`, uploadTrimming, micros(after.Since), after.ID[:], limit)
+			WHERE state = ? AND `+possibleID+` AND (since, id) > (?, ?) ORDER BY since, id LIMIT ?`, uploadTrimming, micros(after.Since), after.ID[:], limit)
 		return err
 	})
 	return us, err

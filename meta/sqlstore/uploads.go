@@ -54,7 +54,10 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 // Upload implements meta.Uploads.
 func (s *Store) Upload(ctx context.Context, id meta.ID) (u meta.Upload, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		u, err = scanUpload(tx.QueryRow("SELECT "+uploadColumns+" FROM uploads WHERE id = ? AND state <> ?", id[:], uploadDying))
+		row := &lenientRow{Row: tx.QueryRow("SELECT "+uploadColumns+" FROM uploads WHERE id = ? AND state <> ?", id[:], uploadDying)}
+		if u, err = scanUpload(row); err == nil && row.unreadable != nil {
+			err = fmt.Errorf("%w: %w", meta.ErrUnreadable, row.unreadable)
+		}
 		return found(err, meta.ErrNotFound)
 	})
 	if err != nil {
@@ -69,7 +72,7 @@ func scanUpload(r Row) (u meta.Upload, err error) {
 	var state int64
 	var chosen []byte
 	err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), (*idColumn)(&u.Owner), (*timeColumn)(&u.Created),
-		&u.Generation, &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings, &chosen)
+		orZero(&u.Generation), &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings, &chosen)
 	u.State = outwardState(state)
 	u.Chosen, _ = splitRuns(chosen) // nil after an error
 	return u, err
@@ -249,10 +252,11 @@ func (s *Store) ScanUploads(ctx context.Context, after meta.ID, limit int) (refs
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		refs, err = collect(tx, func(r Row) (u meta.UploadRef, err error) {
 			var state int64
+			r = &lenientRow{Row: r}
 			err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), &state, &u.Refs)
 			u.State = outwardState(state)
 			return u, err
-		}, "SELECT id, bucket_id, key, state, refs FROM uploads WHERE id > ? ORDER BY id LIMIT ?", after[:], limit)
+		}, "SELECT id, bucket_id, key, state, refs FROM uploads WHERE id > ? AND "+possibleID+" ORDER BY id LIMIT ?", after[:], limit)
 		return err
 	})
 	return refs, err

@@ -153,7 +153,8 @@ func (s *Store) FoldUsage(ctx context.Context, limit int) (done int, err error) 
 			if done == limit {
 				return nil
 			}
-			rows, err := collect(tx, scanUsageRow, "SELECT bucket_id, id, "+t.figures+" FROM "+t.name+" ORDER BY bucket_id, id LIMIT ?"+forUpdate, limit-done)
+			rows, err := collect(tx, scanUsageRow, "SELECT bucket_id, id, "+t.figures+" FROM "+t.name+
+				" WHERE LENGTH(bucket_id) = 16 AND "+possibleID+" ORDER BY bucket_id, id LIMIT ?"+forUpdate, limit-done)
 			if err == nil {
 				err = fold(tx, t, rows)
 			}
