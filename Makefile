@@ -34,7 +34,7 @@ UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
 # in the mode.
 NOT_APPROVED := Passphrase|TestReopened|TestSeveralKeys|TestSealedKeysAreBoundToTheirIDs|TestChanges|TestRefusedChanges|TestFreeze|TestAgainstPython|TestXAESAccumulated|TestApprovedAlgorithmsOnly|^(Test|Fuzz)[A-Za-z]*2$$|Version2
 
-.PHONY: help build run fips test test-race test-race-ci test-clients test-clients-more test-peers conformance topology lint bench fuzz clean
+.PHONY: help build run fips test test-race test-race-ci test-clients test-clients-more test-hsm test-peers conformance topology lint bench fuzz clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -86,6 +86,13 @@ test-clients: ## The slower tests: every client over every store and backend, mo
 test-clients-more: ## Clients that take many minutes to build: rclone of today
 	@scripts/setup.sh clients-more
 	$(UNSET) go test -count=1 -timeout 30m -tags clients,more -run '^TestMore' ./internal/clienttest
+
+test-hsm: ## The key provider over PKCS#11, which needs a C compiler, on SoftHSM
+	@scripts/setup.sh pkcs11
+	CGO_ENABLED=1 go vet -tags pkcs11 ./encrypt/pkcs11 ./cmd/gateway ./scripts/decrypt
+	CGO_ENABLED=1 go run $(STATICCHECK) -tags pkcs11 ./encrypt/pkcs11 ./cmd/gateway
+	CGO_ENABLED=1 go test -timeout 10m -tags pkcs11 ./encrypt/pkcs11
+	CGO_ENABLED=1 go test -timeout 10m -tags pkcs11 -run PKCS11 ./cmd/gateway ./scripts/decrypt
 
 test-peers: ## The S3 backend against MinIO, which takes minutes to build
 	@scripts/setup.sh peers

@@ -11,6 +11,7 @@
 #   clients-more
 #            make test-clients-more: test, FUSE and rclone of today
 #   race     make test-race: test, and a C compiler
+#   pkcs11   make test-hsm: SoftHSM with Python's binding, and a C compiler
 #   peers    make test-peers: MinIO
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
@@ -171,11 +172,21 @@ race)
 	install_node_modules
 	install_servers versitygw fake-gcs-server local-kms
 	;;
+pkcs11)
+	need python3 test -x /usr/bin/python3
+	need python3-cryptography python_has cryptography
+	need python3-argon2 python_has argon2
+	need softhsm2 command -v softhsm2-util
+	need python3-pykcs11 python_has PyKCS11
+	need gcc command -v gcc
+	need libc6-dev test -e /usr/include/stdlib.h
+	install_missing
+	;;
 peers)
 	install_servers minio
 	;;
 *)
-	echo "usage: $0 go|test|race|clients|clients-more|peers" >&2
+	echo "usage: $0 go|test|race|clients|clients-more|pkcs11|peers" >&2
 	exit 2
 	;;
 esac

@@ -42,7 +42,7 @@ func (o keyOpening) observe(err error) {
 }
 
 // keyProviderTypes are all types of key providers.
-var keyProviderTypes = []*keyProviderType{&keyringType, &awskmsType, &gcpkmsType, &vaultType}
+var keyProviderTypes = []*keyProviderType{&keyringType, &awskmsType, &gcpkmsType, &pkcs11Type, &vaultType}
 
 // keyProviderTypeNames are the names of all types.
 func keyProviderTypeNames() (names []string) {
@@ -73,6 +73,7 @@ type KeyProviderSettings struct {
 	Keyring keyringSettings
 	AWSKMS  awskmsSettings
 	GCPKMS  gcpkmsSettings
+	PKCS11  pkcs11Settings
 	Vault   vaultSettings
 
 	// bare says that this key file is that of keyring.path, or the only one: it opens

@@ -71,7 +71,7 @@ var layers = map[string][]string{
 }
 
 // wires match the files that name concrete adapters.
-var wires = regexp.MustCompile(`^cmd/gateway/(wire|wire_keys|key_provider_[a-z0-9]+)\.go$`)
+var wires = regexp.MustCompile(`^cmd/gateway/(wire|wire_keys|key_provider_[a-z0-9_]+)\.go$`)
 
 // forbidden imports, whatever the layer.
 var forbidden = map[string][]string{
