@@ -1,12 +1,14 @@
 package admin_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/encrypt/keytest"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // An operator sees which keys are in use, has all seeds brought under the current one, and
@@ -66,5 +68,34 @@ func TestRewrap(t *testing.T) {
 	}
 	if got := seeds(); len(got) != 1 || got["key-1"] != 5 {
 		t.Errorf("after: %v", got)
+	}
+}
+
+// An operator revokes the keys of a bucket, sees who did so, and takes it back, though the
+// bucket was deleted meanwhile.
+func TestRevocations(t *testing.T) {
+	s := start(t)
+	b, err := s.Engine.Buckets().Create(t.Context(), "revoked", "", s.Root.Tenant.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode(t, s.call(t, "POST", "/v1/keys/revocations", `{"bucket":"revoked"}`), 204, nil)
+	decode(t, s.call(t, "POST", "/v1/keys/revocations", `{"all":true}`), 204, nil)
+	if _, err := s.Engine.Buckets().Keys(t.Context(), b.ID); !errors.Is(err, s3err.KMSDisabled) {
+		t.Errorf("the keys of a revoked bucket: %v", err)
+	}
+	var list admin.Revocations
+	decode(t, s.call(t, "GET", "/v1/keys/revocations", ""), 200, &list)
+	if len(list.Revocations) != 2 || list.Edited != "" || !list.Revocations[1].All ||
+		list.Revocations[0].Bucket != "revoked" || list.Revocations[0].BucketID != b.ID.String() || list.Revocations[0].By != s.Root.AccessKey || list.Revocations[0].At.IsZero() {
+		t.Errorf("%+v", list)
+	}
+	if err := s.Engine.Buckets().Delete(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	decode(t, s.call(t, "POST", "/v1/keys/revocations/restore", `{"bucket":"revoked"}`), 204, nil)
+	decode(t, s.call(t, "POST", "/v1/keys/revocations/restore", `{"all":true}`), 204, nil)
+	if _, err := s.Engine.Buckets().Create(t.Context(), "revoked", "", s.Root.Tenant.ID); err != nil {
+		t.Errorf("after the keys were restored: %v", err)
 	}
 }

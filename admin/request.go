@@ -27,6 +27,7 @@ type request struct {
 	http  *http.Request
 	query sigv4.Query
 	body  []byte
+	by    string // the access key of the signer
 }
 
 // handler carries out a route and returns the value to answer with; nil: no
@@ -85,7 +86,7 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 	}
 	// The body is read after the decision, so that only the operator makes the
 	// gateway read one.
-	req := &request{http: r, query: target.Query}
+	req := &request{http: r, query: target.Query, by: signer.Credential.AccessKey}
 	if req.body, err = readBody(r, signer.Identity); err != nil {
 		return nil, err
 	}

@@ -154,6 +154,21 @@ var table = []route{
 		}, (*Server).startRewrap},
 	{"DELETE", "/keys/rewrap", "StopRewrap", "Stops rewrapping. Seeds that were rewrapped stay so, and another start goes on.",
 		nil, nil, 204, nil, []fault{{s3err.NoSuchEntity, "no seeds are being rewrapped"}}, (*Server).stopRewrap},
+	{"GET", "/keys/revocations", "ListRevocations", "Lists the revocations of keys that are in force.",
+		nil, nil, 200, Revocations{}, nil, (*Server).listRevocations},
+	{"POST", "/keys/revocations", "RevokeKeys",
+		"Takes away the keys of a bucket, of a key provider, or of all buckets: within 5 seconds no gateway has them in memory or fetches them.",
+		nil, RevokeKeys{}, 204, nil, []fault{noBucket,
+			{s3err.InvalidArgument, "not one thing is named, or no key provider has the name"},
+			{s3err.EntityAlreadyExists, "these keys are revoked already"},
+			{s3err.LimitExceeded, "40 revocations are in force"},
+		}, (*Server).revokeKeys},
+	{"POST", "/keys/revocations/restore", "RestoreKeys",
+		"Takes a revocation back. That of all buckets also writes the list anew after it was edited.",
+		nil, RevokeKeys{}, 204, nil, []fault{
+			{s3err.InvalidArgument, "not one thing is named"},
+			{s3err.NoSuchEntity, "these keys are not revoked"},
+		}, (*Server).restoreKeys},
 }
 
 // everywhere are the errors that any call may have, after those of its row.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +21,10 @@ import (
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keytest"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -176,6 +179,20 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 		}
 		try(s3err.LimitExceeded, "POST", of+"/access-keys", `{}`)
 	}
+	const revocations, restore = "/v1/keys/revocations", "/v1/keys/revocations/restore"
+	try(s3err.NoSuchBucket, "POST", revocations, `{"bucket":"nothing"}`)
+	try(s3err.InvalidArgument, "POST", revocations, `{"bucket":"records","all":true}`)
+	try(s3err.InvalidArgument, "POST", revocations, `{"provider":"nothing"}`)
+	try(s3err.InvalidArgument, "POST", restore, `{}`)
+	try(s3err.NoSuchEntity, "POST", restore, `{"bucket":"records"}`)
+	decode(t, s.call(t, "POST", revocations, `{"bucket":"records"}`), 204, nil)
+	try(s3err.EntityAlreadyExists, "POST", revocations, `{"bucket":"records"}`)
+	for n := 1; n < engine.MaxRevocations; n++ {
+		if err := s.Engine.Revocations().Revoke(t.Context(), engine.Revoked{Bucket: meta.NewID(), Name: strconv.Itoa(n)}, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(s3err.LimitExceeded, "POST", revocations, `{"all":true}`)
 
 	for _, row := range admin.Rows() {
 		for _, code := range row.Codes {

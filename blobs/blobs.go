@@ -59,8 +59,10 @@ type Config struct {
 	// also how long a blob that was moved stays where it was.
 	Grace   time.Duration
 	Sealing Sealing
-	Buckets Buckets
-	Prover  Prover
+	// Revocations are held against the markers of each backend.
+	Revocations Revocations
+	Buckets     Buckets
+	Prover      Prover
 	// Damaged is told of damage that was met in a move, and returns the error that the
 	// move ends with, which wraps the cause.
 	Damaged func(Damage) error

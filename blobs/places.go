@@ -53,6 +53,8 @@ type place struct {
 	// read there is another deployment's.
 	met    atomic.Bool
 	sealed atomic.Bool // its sealing marker was seen, or put
+	// revoked is the number of the list of revocations whose marker was put.
+	revoked atomic.Int64
 	// disagrees says that it was last seen not to agree with the store.
 	disagrees atomic.Bool
 	covered   atomic.Int64 // changes of this process that the epoch has moved on after

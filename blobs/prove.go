@@ -20,6 +20,9 @@ func (bs *Blobs) prove(ctx context.Context, p *place) error {
 		err = bs.proveSealing(ctx, p, row)
 	}
 	if err == nil {
+		err = bs.proveRevocations(ctx, p, row)
+	}
+	if err == nil {
 		// met is set last: a reader that sees it relies on proved having been true.
 		p.disagrees.Store(false)
 		p.proved.Store(true)
@@ -84,7 +87,7 @@ func (bs *Blobs) ProveRemaining(ctx context.Context) error {
 func (bs *Blobs) proveRemaining(ctx context.Context, s *places) {
 	var ps []*place
 	for _, p := range s.configured {
-		if !p.proved.Load() || !p.sealed.Load() {
+		if !p.proved.Load() || !p.sealed.Load() || !bs.isMarked(p) {
 			ps = append(ps, p)
 		}
 	}
@@ -94,6 +97,7 @@ func (bs *Blobs) proveRemaining(ctx context.Context, s *places) {
 func (bs *Blobs) proveOne(ctx context.Context, s *places, p *place) {
 	if p.proved.Load() {
 		bs.markSealed(ctx, s, p)
+		bs.remarkRevocations(ctx, s, p)
 		return
 	}
 	err := bs.prove(ctx, p)

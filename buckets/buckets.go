@@ -49,10 +49,19 @@ type Config struct {
 	Region     string // the gateway's own: a constraint of it demands nothing
 	MaxBuckets int    // of a tenant whose limits do not say
 	Now        func() time.Time
+	// Revocations are asked before keys are fetched; nil: there are none.
+	Revocations Revocations
 	// KeysTTL is how long keys are remembered; 0: DefaultKeysTTL. Elapsed is the clock that
 	// it is measured by, which never steps; nil: this process's.
 	KeysTTL time.Duration
 	Elapsed func() time.Duration
+}
+
+// Revocations are the keys that operators took away, whatever the key provider says.
+type Revocations interface {
+	// Refused is why the keys of a bucket are not fetched; nil: they are. The bucket is zero
+	// for one that is to be created. The error wraps encrypt.ErrKeyDisabled.
+	Refused(bucket meta.ID) error
 }
 
 // Buckets serve any number of goroutines at once.

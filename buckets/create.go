@@ -75,7 +75,13 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 	if err != nil {
 		return meta.Bucket{}, err
 	}
+	if bs.Revocations != nil {
+		if err := bs.Revocations.Refused(meta.ID{}); err != nil {
+			return meta.Bucket{}, OfProvider("make a bucket's keys", err)
+		}
+	}
 	seed := encrypt.NewSeed()
+	defer clear(seed[:])
 	const generation = 1
 	// Before SealAs: the call of the key provider may take long, and a write under way keeps
 	// the sealing from being raised.

@@ -98,8 +98,14 @@ func (bs *Buckets) fetch(ctx context.Context, bucket meta.ID, f *fetch) {
 	f.keys, f.err = bs.keys.Load(bucket, func() (map[uint32]*encrypt.BucketKeys, error) { return bs.openKeys(ctx, bucket) })
 }
 
-// openKeys reads a bucket's seeds, and has the key provider open them.
+// openKeys reads a bucket's seeds, and has the key provider open them, unless they are revoked.
+// Keys that are revoked meanwhile are not remembered, because all are forgotten then.
 func (bs *Buckets) openKeys(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+	if bs.Revocations != nil {
+		if err := bs.Revocations.Refused(bucket); err != nil {
+			return nil, OfProvider("fetch a bucket's keys", err)
+		}
+	}
 	seeds, err := bs.Store.BucketSeeds(ctx, bucket)
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, s3err.NoSuchBucket

@@ -19,7 +19,8 @@ func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,
 		Keys: blobs.DeriveMarkerKeys(func(use string) []byte { return derived(seed, use) }),
 		Now:  e.now, Elapsed: c.Elapsed, Log: e.log, Sole: c.Sole, ReadOnly: c.ReadOnly, Grace: c.Grace,
-		Sealing: e.sealing, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damage.Move, Possible: possibleBlob, Sealed: sealedSize,
+		Sealing: e.sealing, Revocations: e.revocations, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damage.Move,
+		Possible: possibleBlob, Sealed: sealedSize,
 		Before: e.beforeSweep(), After: e.afterSweep(),
 	})
 }

@@ -100,6 +100,8 @@ type Engine struct {
 	accounts *accounts.Accounts
 	records  *records.Records
 	system   *systemKeys
+	// revocations are the keys that an operator took away, whatever the provider says.
+	revocations *Revocations
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed atomic.Pointer[[]byte]
 
@@ -237,6 +239,9 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 	if err := e.sealing.observe(d, e.sealing.Now()); err != nil {
 		return err
 	}
+	if err := e.revocations.look(ctx); err != nil {
+		return err
+	}
 	return e.accounts.Adopt(ctx, d.Root)
 }
 
@@ -254,6 +259,7 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.sealing = &Sealing{store: e.store, readOnly: e.readOnly}
 	e.records = records.New(e.system.keys, e.sealing.Now)
 	e.sealing.records = e.records
+	e.revocations = newRevocations(e)
 	e.blobs = e.newBlobs(c, seed)
 	e.sealing.blobs = e.blobs
 	e.accounts = accounts.New(accounts.Config{
@@ -263,6 +269,7 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.buckets = buckets.New(buckets.Config{
 		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealing.As,
 		Damaged: e.damage.Settings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now, KeysTTL: c.KeysCache, Elapsed: c.Elapsed,
+		Revocations: e.revocations,
 	})
 }
 
@@ -286,6 +293,9 @@ func (e *Engine) Buckets() *buckets.Buckets { return e.buckets }
 
 // Damage are the reports of what was met of stored data that is not what was written.
 func (e *Engine) Damage() *damage.Reports { return e.damage }
+
+// Revocations are the keys that were revoked, for as long as the Engine is open.
+func (e *Engine) Revocations() *Revocations { return e.revocations }
 
 // Sealing is how much of the deployment is sealed, for as long as the Engine is open.
 func (e *Engine) Sealing() *Sealing { return e.sealing }

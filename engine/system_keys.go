@@ -143,6 +143,9 @@ func plainly(err error) error {
 // seconds.
 func (e *Engine) WatchKeys(ctx context.Context) error { return e.system.watch(ctx) }
 
+// WatchRevocations reads which keys are revoked. It is called every few seconds.
+func (e *Engine) WatchRevocations(ctx context.Context) error { return e.revocations.look(ctx) }
+
 // systemSeed has the provider open the system's seed, as this process read it last. The seed
 // may have been rewrapped since, and the key taken away that it was under before.
 func (e *Engine) systemSeed(ctx context.Context) (seed []byte, err error) {

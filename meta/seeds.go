@@ -42,7 +42,8 @@ const (
 )
 
 // Jobs keeps how far background jobs are that somebody asked for. A document is for
-// people and saves time. Nothing is decided by it that an edit of it could make wrong.
+// people and saves time. Nothing is decided by it that an edit of it could make wrong, or it
+// is sealed, and an edit of it fails closed.
 type Jobs interface {
 	// Job returns the document of a job, or nil where there is none.
 	Job(ctx context.Context, name string) ([]byte, error)

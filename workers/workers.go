@@ -42,7 +42,8 @@ const (
 	DefaultRewrapInterval = 5 * time.Second
 
 	// KeysInterval is the pause between two looks for whether the keys of this process may
-	// still be used. A look costs nothing most of the time. It is not longer after a failure.
+	// still be used. A look for what the provider says costs nothing most of the time, and one
+	// for revocations a row. It is not longer after a failure.
 	KeysInterval = 2 * time.Second
 
 	// DefaultLifecycleInterval is the pause between two looks for buckets whose
@@ -81,6 +82,7 @@ const (
 	Resealer  = "resealer"
 	Rewrapper = "rewrapper"
 	Keys      = "keys"
+	Revoked   = "revocations"
 )
 
 // Engine has the steps that concern no backend; *engine.Engine implements it.
@@ -95,6 +97,7 @@ type Engine interface {
 // KeyWatcher ends the keys that were taken away; *engine.Engine implements it.
 type KeyWatcher interface {
 	WatchKeys(ctx context.Context) error
+	WatchRevocations(ctx context.Context) error
 }
 
 // Blobs are the bounded steps of the ledger and its backends; *blobs.Blobs has them.
@@ -221,6 +224,8 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Usage, UsageInterval, c.foldUsage) })
 	if c.Keys != nil {
 		w.done.Go(func() { c.pace(ctx, Keys, KeysInterval, c.keys) })
+		// By itself, because a provider that hangs must not delay a revocation.
+		w.done.Go(func() { c.pace(ctx, Revoked, KeysInterval, c.revocations) })
 	}
 	for _, name := range c.Blobs.BackendNames() { // each by itself, so that one that hangs delays no other
 		w.done.Go(func() { c.pace(ctx, Checker, blobs.BackendCheckInterval, c.check(name)) })
@@ -424,6 +429,11 @@ func (c *Config) foldUsage(ctx context.Context) (time.Duration, error) {
 // keys keeps its pace when it fails: keys end by themselves, and are to be back soon.
 func (c *Config) keys(ctx context.Context) (time.Duration, error) {
 	return KeysInterval, c.Keys.WatchKeys(ctx)
+}
+
+// revocations keeps its pace for the same reason.
+func (c *Config) revocations(ctx context.Context) (time.Duration, error) {
+	return KeysInterval, c.Keys.WatchRevocations(ctx)
 }
 
 // spread varies a pause at random within the jitter.

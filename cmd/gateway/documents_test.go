@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends/guard"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/documents"
 )
 
@@ -222,6 +223,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	m.watchBackends(map[string]*guard.Guard{})
 	m.watchHealth(func() []blobs.Health { return nil })
 	m.watchKeys(newKeyLogins(slog.New(slog.DiscardHandler)))
+	m.watchRevocations(func() ([]engine.Revocation, error) { return nil, nil })
 	described := make(chan *prometheus.Desc)
 	go func() { defer close(described); m.registry.Describe(described) }()
 	quoted := regexp.MustCompile(`fqName: "([^"]+)"`)

@@ -21,7 +21,7 @@ import (
 // keyCommand holds the commands about the keys of a running server.
 func keyCommand() *cobra.Command {
 	return group("key", "Show the keys that data is under, and bring it under another one",
-		keyListCommand(), keyStatusCommand(), keyRewrapCommand())
+		keyListCommand(), keyStatusCommand(), keyRewrapCommand(), keyRevokeCommand(), keyRestoreCommand(), keyRevokedCommand())
 }
 
 const (

@@ -181,6 +181,20 @@ func (m *metrics) watchDamage(e *engine.Engine, backends []blobs.Backend) {
 	e.Damage().OnDamage(func(d *damage.Damage) { m.damage.WithLabelValues(d.Backend, d.Kind).Inc() })
 }
 
+// watchRevocations shows how many revocations of keys are in force.
+func (m *metrics) watchRevocations(list func() ([]engine.Revocation, error)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sanctum_keys_revoked",
+		Help: "Revocations of keys in force; all keys are revoked, and count as one more, while the list of them is not the one that was written last."},
+		func() float64 {
+			all, edited := list()
+			n := float64(len(all))
+			if edited != nil {
+				n++
+			}
+			return n
+		}))
+}
+
 // Panic is part of workers.Observer.
 func (m *metrics) Panic(worker string) { m.panics.WithLabelValues(worker).Inc() }
 

@@ -142,6 +142,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	p.metrics.watchKeys(d.keys.logins)
 	p.metrics.watchHealth(d.engine.Blobs().BackendHealth)
 	p.metrics.watchDamage(d.engine, d.backends)
+	p.metrics.watchRevocations(d.engine.Revocations().List)
 	// Before any listener answers: a first request finds the credential and the
 	// buckets.
 	if err := p.prepare(ctx, d); err != nil {

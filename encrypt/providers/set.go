@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -43,6 +44,8 @@ type Options struct {
 type Set struct {
 	Options
 	wraps []string // the providers that wrap, in the order of the slots
+	// revoked are the providers that are not to be used, see Revoke.
+	revoked atomic.Pointer[[]string]
 }
 
 var _ encrypt.Provider = (*Set)(nil)
@@ -72,11 +75,30 @@ func New(o Options) (*Set, error) {
 // Name returns the configured name of the default provider.
 func (s *Set) Name() string { return s.Default }
 
+// Has reports whether a provider of the name is configured.
+func (s *Set) Has(name string) bool { return s.Providers[name] != nil }
+
+// Revoke names the providers that are not used for seeds of buckets from now on, in place of
+// those named before. They count as providers with a disabled key.
+func (s *Set) Revoke(names []string) { s.revoked.Store(&names) }
+
+// refused is an error if a provider is revoked. The system's seed is opened all the same: it
+// lets operators sign in, who take a revocation back.
+func (s *Set) refused(c encrypt.Context, name string) error {
+	if names := s.revoked.Load(); names != nil && c.Purpose == "bucket" && slices.Contains(*names, name) {
+		return fmt.Errorf("%w: the provider was revoked", encrypt.ErrKeyDisabled)
+	}
+	return nil
+}
+
 // Wrap implements encrypt.Provider. With a second provider both must answer: a secret
 // that one alone can open would break the promise that either suffices.
 func (s *Set) Wrap(ctx context.Context, c encrypt.Context, secret []byte) ([]byte, error) {
 	slots := make([]encrypt.Slot, len(s.wraps))
 	for i, name := range s.wraps {
+		if err := s.refused(c, name); err != nil {
+			return nil, fmt.Errorf("provider %s: %w", name, err)
+		}
 		wrapped, err := s.Providers[name].Wrap(ctx, c, secret)
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", name, err)
@@ -150,6 +172,9 @@ func (s *Set) open(ctx context.Context, c encrypt.Context, slot encrypt.Slot, la
 	p := s.Providers[slot.Provider]
 	if p == nil {
 		return nil, fmt.Errorf("%w: no provider of that name is configured", encrypt.ErrKeyNotFound)
+	}
+	if err := s.refused(c, slot.Provider); err != nil {
+		return nil, err
 	}
 	if last {
 		return p.Unwrap(ctx, c, slot.Wrapped)

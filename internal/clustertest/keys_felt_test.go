@@ -87,7 +87,7 @@ func newFelt(t *testing.T, open func() meta.Store) *felt {
 	for range engines {
 		f.gateways = append(f.gateways, gatewaytest.Start(t, gatewaytest.Options{
 			Store: open(), Backend: b, Keys: f.keys, Several: true, KeysCache: keysCache, Websites: []string{"web.test"},
-			Elapsed: func() time.Duration { return time.Duration(f.clock.Load()) },
+			Elapsed: f.elapsed,
 		}))
 	}
 	f.root = f.gateways[0].Root
@@ -135,6 +135,8 @@ func (f *felt) watch(want error) {
 		}
 	}
 }
+
+func (f *felt) elapsed() time.Duration { return time.Duration(f.clock.Load()) }
 
 // pass has the clock pass a time.
 func (f *felt) pass(d time.Duration) { f.clock.Add(int64(d)) }

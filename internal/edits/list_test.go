@@ -34,7 +34,7 @@ var List = []Unbound{
 	{"identities", "id", []Kind{Zero}, Nothing, "nobody refers to the row any more, as to one that was removed"},
 	{"identities", "", []Kind{Removed}, Nothing, "it may do nothing any more; a policy, boundary or group that is missing breaks who has it"},
 	{"identities", "", []Kind{Rolled}, Changes, "a document is bound to its place and not to its time"},
-	{"jobs", "*", nil, Nothing, "how far a job is that somebody asked for, for people: what it does it decides by the rows themselves"},
+	{"jobs", "*", nil, Nothing, "how far a job is that somebody asked for, for people: what it does it decides by the rows themselves. An edit of the list of revoked keys revokes all keys"},
 	{"jobs", "", nil, Nothing, "the same"},
 	{"leases", "*", nil, Nothing, "who does a background step: two may, which costs work and no more"},
 	{"leases", "", nil, Nothing, "the same"},
