@@ -18,8 +18,8 @@ var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source
 // A body of which this gateway has met that a blob is missing is not copied.
 // The bytes are read only where a checksum of them is needed that is not known
 // (see recheck), and where they are at a backend that does not satisfy the
-// destination bucket: then, up to MaxBodySize, they are sealed anew for a backend
-// that does.
+// destination bucket, or not padded as that bucket wants it: then, up to MaxBodySize,
+// they are sealed anew.
 func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) {
 	if err := meta.CheckKey(in.Key); err != nil {
 		return Object{}, err
@@ -64,6 +64,9 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	}
 	// Decided before anything is sealed: a copy that may not share takes quite another way.
 	share, at, err := e.mayShareAll(ctx, &in.SourceBucket, &in.Bucket, &m)
+	if err == nil && share {
+		share, err = e.isPaddedFor(ctx, &in.Bucket, &src.version, &m)
+	}
 	if err != nil {
 		return Object{}, err
 	}
@@ -105,8 +108,9 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 
 // copyBytes seals the source's bytes anew for the destination's backend. A source that had
 // parts becomes an object of one piece, with a checksum and an ETag of that. It is for a
-// bucket whose demands the place of the source does not meet, and for a class that names
-// another backend. The client sees an object as from a PUT.
+// bucket whose demands the place of the source does not meet, for one that pads where the
+// source is not padded, and for a class that names another backend. The client sees an
+// object as from a PUT.
 func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *encrypt.Manifest) (Object, error) {
 	if src.Length > MaxBodySize {
 		return Object{}, errCopyTooLarge

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -13,7 +14,8 @@ import (
 
 // CopyPart makes a part from an object or a range of it. Where the range is a
 // whole blob that an object or part was stored as, its digests are known and
-// the blob is shared, if it is where the bucket's demands are met; otherwise the bytes are read and sealed as a new blob.
+// the blob is shared, if it is where the bucket's demands are met and is padded as the
+// bucket wants it; otherwise the bytes are read and sealed as a new blob.
 // Errors: NoSuchUpload, those of GetObject for the source, PreconditionFailed for its conditions,
 // InvalidArgument for a range that the source does not have, InvalidRequest for more than
 // MaxBodySize bytes, and those of UploadPart.
@@ -79,6 +81,9 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		share, err := e.mayStay(ctx, &in.Bucket, &encrypt.Manifest{Attributes: Attributes{StorageClass: u.settings.StorageClass}, Extents: record.Extents})
 		var at []meta.BackendID
 		if err == nil && share {
+			share, err = e.isPaddedFor(ctx, &in.Bucket, &src.version, &encrypt.Manifest{Extents: record.Extents})
+		}
+		if err == nil && share {
 			share, at, err = e.mayShare(ctx, &in.SourceBucket, &in.Bucket, ids)
 		}
 		if err != nil {
@@ -141,6 +146,11 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 	// The checksum has to be of the upload's algorithm, because that of the object is combined
 	// from those of its parts.
 	if c := record.Checksum; c == nil || c.Algorithm != algorithm || c.Type == Composite || len(record.Extents) > meta.MaxPartBlobs {
+		return nil, nil
+	}
+	// A check of the store has no more than the size in a part's row where the record needs a
+	// customer's key, so a part has no blob that is longer than that size explains.
+	if slices.ContainsFunc(record.Extents, func(x encrypt.Extent) bool { return x.BlobSize != x.Length && x.BlobSize != paddedSize(x.Length) }) {
 		return nil, nil
 	}
 	return record, nil

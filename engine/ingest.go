@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -33,6 +34,7 @@ type stored struct {
 	blob   blobs.Reserved // zero for an empty body
 	extent encrypt.Extent // zero for an empty body
 	size   int64
+	padded bool // its bucket pads blobs
 	digests
 }
 
@@ -102,13 +104,20 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, into i
 		}
 		return &stored{digests: found}, err
 	}
+	padding, err := e.buckets.Padding(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
 	blob, err := e.blobs.Reserve(ctx, bucket, classPlace(into.class))
 	if err != nil {
 		return nil, err
 	}
-	s := &stored{blob: blob, size: b.Size, extent: encrypt.Extent{
+	s := &stored{blob: blob, size: b.Size, padded: padding != buckets.PaddingNone, extent: encrypt.Extent{
 		Blob: blob.ID, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
 	}}
+	if s.padded {
+		s.extent.BlobSize = paddedSize(b.Size)
+	}
 	// A body of one segment needs no goroutines: it is read, checked, and only then sent.
 	if b.Size <= encrypt.SegmentSize {
 		err = e.ingestSmall(ctx, b, d, s)
@@ -143,7 +152,7 @@ func bodyTooLarge(size int64) error {
 func (s *stored) end(size int64) { s.size, s.extent.Length = size, size }
 
 // fill reads into p until it is full, and reports whether an open body ended
-// before. It leaves the rest of p zero.
+// before.
 func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 	if !b.Open {
 		n, err := io.ReadFull(b.Reader, p)
@@ -161,9 +170,6 @@ func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 		}
 	}
 	if err == io.EOF {
-		// The rest of the blob is filled with zeros, so that the buffer's former content, which
-		// is another request's, never gets into it.
-		clear(p[n:])
 		return n, true, nil
 	}
 	return n, false, err
@@ -191,19 +197,23 @@ func (o oneSegment) Next() ([]byte, bool, error) { return o, true, nil }
 func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *stored) (err error) {
 	buf := segmentPool.Get().(*segment)
 	defer segmentPool.Put(buf)
-	p := buf.data[:b.Size]
-	n, ended, err := b.fill(p)
+	n, ended, err := b.fill(buf.data[:b.Size])
 	if err == nil && !ended {
 		err = atEOF(b.Reader)
 	}
 	if err != nil {
 		return err
 	}
-	d.Write(p[:n])
+	d.Write(buf.data[:n])
 	s.end(int64(n))
 	if s.digests, err = d.verify(b); err != nil {
 		return err
 	}
+	if s.padded { // for an open body, of the length that it turned out to have
+		s.extent.BlobSize = paddedSize(s.size)
+	}
+	p := buf.data[:s.extent.BlobSize]
+	clear(p[n:]) // the buffer's former content is another request's
 	// A place at the backend is asked for after the body has arrived: a client that sends
 	// slowly must not hold one.
 	answered, err := s.blob.At.Admitted(ctx)
@@ -218,7 +228,7 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 type segment struct {
 	data  [encrypt.SegmentSize]byte
 	n     int
-	body  int // of n, those that the body has; an open one may have ended
+	body  int // of n, those that the body has; the rest is zeros
 	last  bool
 	users atomic.Int32
 }
@@ -280,9 +290,9 @@ func (e *Engine) ingestLarge(ctx context.Context, b *Body, d *digester, s *store
 // errSenderStopped ends the reading when the backend has failed already.
 var errSenderStopped = errors.New("the backend ended the write before the body did")
 
-// readAll fills segments from the body. Before it passes the last one on it
-// waits for the body's end and the digests, so that a refused body never
-// becomes a complete blob.
+// readAll fills segments from the body, and then with zeros up to the length of the
+// blob. Before it passes the last one on it waits for the body's end and the digests,
+// so that a refused body never becomes a complete blob.
 func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing *sync.WaitGroup) (err error) {
 	hashOpen := true
 	endHashing := func() {
@@ -294,7 +304,7 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 	defer endHashing()
 	var size int64
 	ended := false
-	for left := b.Size; left > 0; {
+	for left := s.extent.BlobSize; left > 0; {
 		var seg *segment
 		select {
 		case seg = <-p.free:
@@ -303,12 +313,13 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 		}
 		seg.n = int(min(left, encrypt.SegmentSize))
 		seg.body = 0
-		if ended {
-			clear(seg.data[:seg.n])
-		} else if seg.body, ended, err = b.fill(seg.data[:seg.n]); err != nil {
-			p.free <- seg
-			return err
+		if !ended {
+			if seg.body, ended, err = b.fill(seg.data[:min(int64(seg.n), b.Size-size)]); err != nil {
+				p.free <- seg
+				return err
+			}
 		}
+		clear(seg.data[seg.body:seg.n]) // the buffer's former content is another request's
 		size += int64(seg.body)
 		left -= int64(seg.n)
 		seg.last = left == 0

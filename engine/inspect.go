@@ -146,14 +146,14 @@ func (o *OpenedVersion) ReadAll(ctx context.Context) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {
-		err = o.readHeaders(ctx)
+		err = o.readUnread(ctx)
 	}
 	return err
 }
 
-// readHeaders checks what reading passes over, because the manifest has it too:
-// the header of each of the version's blobs.
-func (o *OpenedVersion) readHeaders(ctx context.Context) error {
+// readUnread checks what reading passes over: the header of each of the version's blobs,
+// because the manifest has it too, and the zeros behind the body.
+func (o *OpenedVersion) readUnread(ctx context.Context) error {
 	next := o.e.newSource(ctx, &o.row, o.manifest, 0, o.manifest.Size).next
 	for {
 		p, err := next()
@@ -162,28 +162,48 @@ func (o *OpenedVersion) readHeaders(ctx context.Context) error {
 		} else if err != nil {
 			return err
 		}
-		if at, err := o.readHeader(ctx, p.extent); err != nil {
+		if at, err := o.readRest(ctx, &p); err != nil {
 			return o.e.damage.Blob(ctx, &o.row, p.extent.Blob, at, err)
 		}
 	}
 }
 
-// Readers take its values from the manifest, so that a header that is wrong does not stop them.
-func (o *OpenedVersion) readHeader(ctx context.Context, x *encrypt.Extent) (blobs.Place, error) {
+// readRest reads the header of a piece's blob, and what the blob has behind the piece.
+func (o *OpenedVersion) readRest(ctx context.Context, p *piece) (blobs.Place, error) {
+	x := p.extent
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(o.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {
 		return blobs.Place{}, err
 	}
-	r, at, err := o.e.blobs.Read(ctx, x.Blob, 0, encrypt.HeaderSize)
+	// Readers take the header's values from the manifest, so that a header that is wrong does not
+	// stop them.
+	at, err := o.readSealed(ctx, x.Blob, 0, encrypt.HeaderSize, func(r io.Reader) error {
+		var h [encrypt.HeaderSize]byte
+		if _, err := io.ReadFull(r, h[:]); err != nil {
+			return err
+		}
+		return opener.CheckHeader(h[:])
+	})
+	end := x.Offset + p.off + p.n
+	if err != nil || end == x.BlobSize {
+		return at, err
+	}
+	from, length := opener.SealedRange(end, x.BlobSize-end)
+	return o.readSealed(ctx, x.Blob, from, length, func(r io.Reader) error {
+		zeros := opener.NewReader(r, end, x.BlobSize-end)
+		defer zeros.Close()
+		_, err := io.Copy(io.Discard, zeros)
+		return err
+	})
+}
+
+// readSealed has check read a range of a blob.
+func (o *OpenedVersion) readSealed(ctx context.Context, id meta.BlobID, off, n int64, check func(io.Reader) error) (blobs.Place, error) {
+	r, at, err := o.e.blobs.Read(ctx, id, off, n)
 	if err != nil {
 		return at, err
 	}
-	var h [encrypt.HeaderSize]byte
-	_, err = io.ReadFull(r, h[:])
-	if err := errors.Join(err, r.Close()); err != nil {
-		return at, blobs.Coded(err)
-	}
-	return at, opener.CheckHeader(h[:])
+	return at, blobs.Coded(errors.Join(check(r), r.Close()))
 }
 
 // OpenedUpload is an upload whose settings were opened.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/blobs"
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -126,10 +125,13 @@ func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.
 	case b.at == backend.ID:
 		b.present = true
 		// Only the size of a live blob is certain: a reserved one may be under way.
-		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
-			at.Kind, at.Severity = "blob-size", SeverityLost
-			at.Detail = fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))
-			c.report(at)
+		for _, l := range []length{b.version, b.part} {
+			if b.state == meta.BlobLive && !l.fits(info.Size) {
+				at.Kind, at.Severity = "blob-size", SeverityLost
+				at.Detail = fmt.Sprintf("the backend has %d bytes instead of %v", info.Size, l)
+				c.report(at)
+				break
+			}
 		}
 	// A copy that the collector has yet to delete, or that is being made.
 	case slices.Contains(b.dead, backend.ID):

@@ -34,8 +34,9 @@ type check struct {
 
 // blobCheck is a blob by its row that is reserved or live, or else dead.
 type blobCheck struct {
-	refs    int64 // by versions and parts
-	size    int64 // plaintext, as a manifest says; -1: no manifest was opened
+	refs    int64  // by versions and parts
+	version length // by the versions that refer to it
+	part    length // by the part
 	at      meta.BackendID
 	state   meta.BlobState
 	counted int64            // refs in the ledger
@@ -125,7 +126,7 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		b := &blobCheck{size: -1}
+		b := &blobCheck{}
 		for _, row := range rows {
 			switch row.State {
 			case meta.BlobReserved, meta.BlobCopy:
@@ -178,9 +179,8 @@ func (c *check) inRound(id meta.BlobID) bool {
 	return bytes.Compare(id[:], c.low[:]) > 0 && bytes.Compare(id[:], c.high[:]) <= 0
 }
 
-// refer counts a reference to a blob. size is the plaintext length, -1 where it
-// is not known.
-func (c *check) refer(id meta.BlobID, size int64, at Finding) {
+// refer counts a reference to a blob.
+func (c *check) refer(id meta.BlobID, l length, at Finding) {
 	if !c.inRound(id) {
 		return
 	}
@@ -192,7 +192,9 @@ func (c *check) refer(id meta.BlobID, size int64, at Finding) {
 		return
 	}
 	b.refs++
-	if size >= 0 {
-		b.size = size
+	if l.how == padded {
+		b.part = l
+	} else if l.how >= b.version.how {
+		b.version = l
 	}
 }

@@ -40,69 +40,74 @@ func (c *check) object(ctx context.Context, r meta.Version) error {
 		return nil
 	}
 	at := Finding{Bucket: r.Bucket.String(), Key: r.Key, Version: r.Ref().String()}
-	size := int64(-1)
+	l := length{}
 	if c.first || c.inRound(r.Body.Blob) {
 		var err error
-		if size, err = c.openObject(ctx, r); err != nil {
+		if l, err = c.openObject(ctx, r); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			c.report(at.of("object-unreadable", versionEdited, err))
-			size = -1
+			l = length{}
 		}
 	}
 	if r.Body.Kind == meta.BodyBlob {
-		c.refer(r.Body.Blob, size, at)
+		c.refer(r.Body.Blob, l, at)
 	}
 	return nil
 }
 
 // openObject proves that a version's row is what was sealed, that its manifest opens
-// and agrees with it, and when deep that its bytes do. It returns the plaintext length
-// of its blob.
-func (c *check) openObject(ctx context.Context, r meta.Version) (blobSize int64, err error) {
+// and agrees with it, and when deep that its bytes do. It returns what is known of the
+// length of its blob.
+func (c *check) openObject(ctx context.Context, r meta.Version) (length, error) {
 	// Read again with its keys and manifest, which the scan leaves out.
 	v, err := c.in.Version(ctx, r.Bucket, r.Key, r.ID)
 	if errors.Is(err, meta.ErrNotFound) {
-		return -1, c.gone(ctx, r)
+		return length{}, c.gone(ctx, r)
 	} else if err != nil {
-		return -1, err
+		return length{}, err
 	}
 	if err := c.in.ProveVersion(ctx, v); err != nil {
-		return -1, err
+		return length{}, err
 	}
 	if v.Encryption == meta.EncryptionCustomer {
 		return c.customerObject(v), nil
 	}
 	opened, err := c.in.OpenVersion(ctx, v)
 	if err != nil {
-		return -1, err
+		return length{}, err
 	}
-	blobSize, err = opened.CheckBody(r.Body)
+	blobSize, err := opened.CheckBody(r.Body)
 	if err != nil || r.Body.Kind == meta.BodyUpload && !c.first {
-		return -1, err
+		return length{}, err
 	}
 	if err := opened.CheckParts(ctx); err != nil {
-		return -1, err
+		return length{}, err
+	}
+	l := length{}
+	if blobSize >= 0 {
+		l = length{blobSize, exactly}
 	}
 	if c.o.Deep && c.first {
-		return blobSize, c.readAll(ctx, v, opened)
+		return l, c.readAll(ctx, v, opened)
 	}
-	return blobSize, nil
+	return l, nil
 }
 
 // customerObject checks an SSE-C object as far as that goes without its customer's key,
-// after its row was checked: by the size in it, that its blob is whole.
+// after its row was checked: by the size in it, that its blob is not shorter.
 // That its manifest opens and that every byte is authentic cannot be; it is counted.
-// The size in the row was proven by the row's record.
-func (c *check) customerObject(v meta.Version) (blobSize int64) {
+// The size in the row was proven by the row's record. The blob of a form or a padded one is
+// longer, as the manifest says.
+func (c *check) customerObject(v meta.Version) length {
 	if c.first {
 		c.Customer++
 	}
 	if v.Body.Kind == meta.BodyBlob {
-		return v.Size
+		return length{v.Size, least}
 	}
-	return -1
+	return length{}
 }
 
 // readAll reads every byte of a version. One that was removed while it was read is no

@@ -28,12 +28,12 @@ func (c *check) readUploads(ctx context.Context) error {
 			if c.first {
 				c.Parts++
 			}
-			size := int64(-1)
-			if len(p.Blobs) == 1 && p.Size <= encrypt.MaxBlobSize { // a larger one was edited, and no blob has it
-				size = p.Size
+			l := length{}
+			if len(p.Blobs) == 1 && p.Size >= 0 && p.Size <= encrypt.MaxBlobSize { // another one was edited, and no blob has it
+				l = length{p.Size, padded}
 			}
 			for _, id := range p.Blobs {
-				c.refer(id, size, Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()})
+				c.refer(id, l, Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()})
 			}
 		})
 	})

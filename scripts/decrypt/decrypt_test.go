@@ -17,6 +17,7 @@ import (
 
 	blobfs "github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -91,6 +92,15 @@ func fill(t *testing.T, passphrase string) *data {
 	_, err := d.e.CopyObject(t.Context(), engine.CopyObject{SourceBucket: first, SourceKey: "parts", Bucket: second, Key: "copied parts", Owner: d.e.Accounts().Root().ID})
 	d.must(err)
 	d.bodies["second/copied parts"] = d.bodies["first/parts"]
+	padded := d.bucket("padded")
+	d.must(d.e.Buckets().SetPadding(t.Context(), padded, buckets.PaddingPadme))
+	if padded, err = d.e.Buckets().Get(t.Context(), "padded"); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 1, 70_000, 4<<20 + 1} {
+		d.put(padded, fmt.Sprint(size), pattern(size))
+	}
+	d.multipart(padded, "parts", []int{1, 2}, [][]byte{pattern(minPart + 1), pattern(100)})
 	return d
 }
 
