@@ -123,6 +123,8 @@ var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/tenants/alice/users/carol/access-keys", `{}`},
 	{"GET", "/v1/tenants/alice/users/carol/access-keys", ""},
 	{"GET", "/v1/buckets", ""},
+	{"GET", "/v1/buckets/records", ""},
+	{"PATCH", "/v1/buckets/records", `{"padding":"padme"}`},
 	{"GET", "/v1/backends", ""},
 	{"GET", "/v1/backends/local/stored", ""},
 	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},

@@ -32,7 +32,7 @@ func TestHostileBodies(t *testing.T) {
 	}
 	picture := func() (all string) {
 		for _, target := range []string{"/v1/tenants", "/v1/tenants/alice/users", "/v1/tenants/alice/limits",
-			"/v1/tenants/alice/users/carol/limits", "/v1/buckets/records/limits", "/v1/tenants/alice/access-keys", "/v1/tenants/alice/users/carol/access-keys", "/v1/backends"} {
+			"/v1/tenants/alice/users/carol/limits", "/v1/buckets/records/limits", "/v1/buckets/records", "/v1/tenants/alice/access-keys", "/v1/tenants/alice/users/carol/access-keys", "/v1/backends"} {
 			all += s.call(t, "GET", target, "").body + "\n"
 		}
 		return all

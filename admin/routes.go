@@ -115,6 +115,12 @@ var table = []route{
 	{"GET", "/buckets", "ListBuckets",
 		"Lists the buckets of all tenants, ordered by name, or those whose names begin with `prefix`.",
 		[]string{"after", "limit", "prefix"}, nil, 200, Buckets{}, []fault{badPage}, (*Server).listBuckets},
+	{"GET", "/buckets/{bucket}", "GetBucket", "Shows a bucket with its properties.",
+		nil, nil, 200, BucketProperties{}, []fault{noBucket}, (*Server).getBucket},
+	{"PATCH", "/buckets/{bucket}", "SetBucket", "Changes the properties of a bucket that are in the body.",
+		nil, SetBucket{}, 204, nil, []fault{noBucket,
+			{s3err.InvalidArgument, "there is no such padding"},
+		}, (*Server).setBucket},
 
 	{"GET", "/backends", "ListBackends", "Lists all backends, including retired ones.",
 		nil, nil, 200, Backends{}, nil, (*Server).listBackends},

@@ -18,6 +18,7 @@ const completionTimeout = 2 * time.Second
 var completedArguments = map[string]func(context.Context, *adminClient) ([]string, error){
 	"gateway tenant show": tenantNames, "gateway tenant delete": tenantNames, "gateway tenant residency": tenantNames,
 	"gateway accesskey add": tenantNames, "gateway accesskey list": tenantNames,
+	"gateway bucket show": bucketNames, "gateway bucket set": bucketNames,
 	"gateway backend drain": backendNames, "gateway backend cancel": backendNames, "gateway backend discard": backendNames,
 }
 
