@@ -22,7 +22,7 @@ const customerSuffix = "/customer"
 func (b *BucketKeys) WrapCustomerKey(k ObjectKey, customer CustomerKey, version [16]byte, purpose string) []byte {
 	purpose += customerSuffix
 	aad := b.keyAAD(version)
-	return Wrap(b.wrapping, b.generation, purpose, aad, Wrap(customer, 0, purpose, aad, k[:]))
+	return Wrap(b.wrapping.bytes(), b.generation, purpose, aad, Wrap(customer, 0, purpose, aad, k[:]))
 }
 
 // ErrWrongCustomerKey: the wrap is intact, but was made with another customer key.
@@ -40,7 +40,7 @@ func (b *BucketKeys) UnwrapCustomerKey(wrap []byte, customer CustomerKey, versio
 	}
 	purpose += customerSuffix
 	aad := b.keyAAD(version)
-	inner, err := Unwrap(b.wrapping, purpose, aad, wrap)
+	inner, err := Unwrap(b.wrapping.bytes(), purpose, aad, wrap)
 	if err != nil {
 		return k, err
 	}

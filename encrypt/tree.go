@@ -33,7 +33,7 @@ type BucketKeys struct {
 	deployment Deployment
 	bucket     [16]byte
 	generation uint32
-	wrapping   [32]byte
+	wrapping   *secret
 	list       *xaes
 }
 
@@ -50,9 +50,10 @@ func DeriveBucketKeys(seed Seed, d Deployment, bucket [16]byte, generation uint3
 		return [32]byte(derive256((*[32]byte)(&seed), nil, info, 32))
 	}
 	list := derive("sanctum/1/bucket-list-key")
+	defer clear(list[:])
 	return &BucketKeys{
 		deployment: d, bucket: bucket, generation: generation,
-		wrapping: derive("sanctum/1/bucket-wrapping-key"),
+		wrapping: newSecret(derive("sanctum/1/bucket-wrapping-key")),
 		list:     newXAES(&list),
 	}
 }
@@ -63,7 +64,7 @@ func (b *BucketKeys) Generation() uint32 { return b.generation }
 // WrapKey wraps an object key for the version with the given id, or with
 // PurposeUpload for the upload.
 func (b *BucketKeys) WrapKey(k ObjectKey, version [16]byte, purpose string) []byte {
-	return Wrap(b.wrapping, b.generation, purpose, b.keyAAD(version), k[:])
+	return Wrap(b.wrapping.bytes(), b.generation, purpose, b.keyAAD(version), k[:])
 }
 
 // UnwrapKey opens a wrap of WrapKey. ErrWrongKey if the bucket, generation, version
@@ -76,7 +77,7 @@ func (b *BucketKeys) UnwrapKey(wrap []byte, version [16]byte, purpose string) (k
 	if generation != b.generation {
 		return k, fmt.Errorf("%w: wrap of generation %d, keys of %d", ErrWrongKey, generation, b.generation)
 	}
-	secret, err := Unwrap(b.wrapping, purpose, b.keyAAD(version), wrap)
+	secret, err := Unwrap(b.wrapping.bytes(), purpose, b.keyAAD(version), wrap)
 	if err != nil {
 		return k, err
 	}
@@ -145,7 +146,7 @@ func (b *BucketKeys) listAAD(n *Name) []byte {
 type SystemKeys struct {
 	deployment Deployment
 	generation uint32
-	wrapping   [32]byte
+	wrapping   *secret
 }
 
 // DeriveSystemKeys derives the keys from the seed, which is not kept:
@@ -153,7 +154,7 @@ type SystemKeys struct {
 //	wrapping key = HKDF-SHA256(seed, no salt, bind("sanctum/1/system-wrapping-key", deployment, generation), 32)
 func DeriveSystemKeys(seed Seed, d Deployment, generation uint32) *SystemKeys {
 	info := bind("sanctum/1/system-wrapping-key", d[:], u32(generation))
-	return &SystemKeys{deployment: d, generation: generation, wrapping: [32]byte(derive256((*[32]byte)(&seed), nil, info, 32))}
+	return &SystemKeys{deployment: d, generation: generation, wrapping: newSecret([32]byte(derive256((*[32]byte)(&seed), nil, info, 32)))}
 }
 
 const purposeCredential = "credential"
@@ -163,13 +164,13 @@ func (s *SystemKeys) Generation() uint32 { return s.generation }
 
 // WrapSecret wraps the secret of an access key for its user.
 func (s *SystemKeys) WrapSecret(accessKeyID, userID string, secret []byte) []byte {
-	return Wrap(s.wrapping, s.generation, purposeCredential, s.aad(accessKeyID, userID), secret)
+	return Wrap(s.wrapping.bytes(), s.generation, purposeCredential, s.aad(accessKeyID, userID), secret)
 }
 
 // UnwrapSecret opens a wrap of WrapSecret. ErrWrongKey if the access key or the
 // user differs, so that a secret moved to another row opens nothing.
 func (s *SystemKeys) UnwrapSecret(accessKeyID, userID string, wrap []byte) ([]byte, error) {
-	return Unwrap(s.wrapping, purposeCredential, s.aad(accessKeyID, userID), wrap)
+	return Unwrap(s.wrapping.bytes(), purposeCredential, s.aad(accessKeyID, userID), wrap)
 }
 
 func (s *SystemKeys) aad(accessKeyID, userID string) []byte {
@@ -181,13 +182,13 @@ func (s *SystemKeys) aad(accessKeyID, userID string) []byte {
 //
 // wrap with purpose kind and aad = bind("sanctum/1/document", deployment, kind, id)
 func (s *SystemKeys) SealDocument(kind string, id, document []byte) []byte {
-	return Wrap(s.wrapping, s.generation, kind, s.documentAAD(kind, id), document)
+	return Wrap(s.wrapping.bytes(), s.generation, kind, s.documentAAD(kind, id), document)
 }
 
 // OpenDocument opens a document of SealDocument. ErrWrongKey if kind or id differs;
 // ErrCorrupt for damage.
 func (s *SystemKeys) OpenDocument(kind string, id, sealed []byte) ([]byte, error) {
-	return Unwrap(s.wrapping, kind, s.documentAAD(kind, id), sealed)
+	return Unwrap(s.wrapping.bytes(), kind, s.documentAAD(kind, id), sealed)
 }
 
 func (s *SystemKeys) documentAAD(kind string, id []byte) []byte {

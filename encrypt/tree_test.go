@@ -201,7 +201,7 @@ func TestBucketKeys(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	})
-	short := Wrap(keys.wrapping, 5, PurposeVersion, keys.keyAAD(n.Version), k[:31])
+	short := Wrap(keys.wrapping.bytes(), 5, PurposeVersion, keys.keyAAD(n.Version), k[:31])
 	if _, err := keys.UnwrapKey(short, n.Version, PurposeVersion); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a key of 31 bytes: %v", err)
 	}

@@ -60,6 +60,8 @@ type Settings struct {
 	KeysDefault  string
 	KeysSecond   string
 	KeysCache    time.Duration
+	// KeysDebuggable leaves the memory, which has keys, open to debuggers and core dumps.
+	KeysDebuggable bool
 
 	KeyringPath       string
 	KeyringPassphrase string
@@ -268,6 +270,8 @@ func (s *Settings) table() []setting {
 			doc: "key provider that wraps new seeds as well, so that either opens them; empty: none"},
 		{key: "keys.cache", def: "1m", scope: forServe, value: &span{&s.KeysCache, minKeysCache, maxKeysCache},
 			doc: "how long keys stay in memory, and so the time within which a key that its provider disabled or deleted is felt"},
+		{key: "keys.debuggable", def: "false", scope: forServe | forFolder, value: (*flag)(&s.KeysDebuggable),
+			doc: "Linux: let debuggers attach and core dumps be written, which have keys; for an investigation only"},
 		{key: "keyring.path", flag: "keyring-path", scope: forServe | forFolder, value: (*text)(&s.KeyringPath),
 			doc: "the key file; empty: the file keyring in the data folder"},
 		{key: "keyring.passphrase", secret: true, value: (*text)(&s.KeyringPassphrase),

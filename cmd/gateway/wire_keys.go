@@ -46,6 +46,11 @@ type keySet struct {
 // openKeys opens the key providers. It creates key files only for a fresh deployment: a
 // new key beside existing data could open none of it. All errors of a list are collected.
 func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logger) (*keySet, error) {
+	if !c.KeysDebuggable {
+		if err := guardMemory(); err != nil {
+			return nil, err
+		}
+	}
 	if len(c.KeyProviders) == 0 {
 		k, err := openKeyFile(keyringSettings{c.KeyringPath, c.KeyringPassphrase}, fresh)
 		if err != nil {
