@@ -83,6 +83,16 @@ func (s *CountedStore) SetSetting(ctx context.Context, id meta.ID, c meta.Change
 	return s.Store.SetSetting(ctx, id, c, setting)
 }
 
+func (s *CountedStore) AddGeneration(ctx context.Context, c meta.Change, seed meta.BucketSeed) error {
+	defer s.changes.count()
+	return s.Store.AddGeneration(ctx, c, seed)
+}
+
+func (s *CountedStore) DropGeneration(ctx context.Context, id meta.ID, c meta.Change, generation uint32) error {
+	defer s.changes.count()
+	return s.Store.DropGeneration(ctx, id, c, generation)
+}
+
 func (s *CountedStore) DeleteBucket(ctx context.Context, id meta.ID) error {
 	defer s.changes.count()
 	return s.Store.DeleteBucket(ctx, id)
@@ -241,6 +251,23 @@ func (s *CountedStore) RewrapSeeds(ctx context.Context, l meta.Lease, cs []meta.
 	n = -1
 	defer s.changes.countSome(&n, &err)
 	return s.Store.RewrapSeeds(ctx, l, cs)
+}
+
+func (s *CountedStore) RenewVersions(ctx context.Context, l meta.Lease, rs []meta.Renewal) (n int, err error) {
+	n = -1
+	defer s.changes.countSome(&n, &err)
+	return s.Store.RenewVersions(ctx, l, rs)
+}
+
+func (s *CountedStore) RenewUploads(ctx context.Context, l meta.Lease, rs []meta.UploadRenewal) (n int, err error) {
+	n = -1
+	defer s.changes.countSome(&n, &err)
+	return s.Store.RenewUploads(ctx, l, rs)
+}
+
+func (s *CountedStore) RenewSettings(ctx context.Context, l meta.Lease, id meta.ID, c meta.Change, settings []meta.Setting) error {
+	defer s.changes.count()
+	return s.Store.RenewSettings(ctx, l, id, c, settings)
 }
 
 func (s *CountedStore) RewrapSystemSeed(ctx context.Context, l meta.Lease, was, wrapped []byte) error {

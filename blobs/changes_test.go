@@ -12,7 +12,7 @@ import (
 // questions, signs of life, leases, epochs, progress, and what can be made anew.
 var uncounted = []string{
 	"Check", "Close", "Deployment", "InitDeployment", "ListBackends", "AdvanceEpoch", "NoteDrain", "Demands", "BlobBackends",
-	"Lease", "TakeLease", "DropLease", "Bucket", "ListBuckets", "CountBuckets", "BucketSettings", "BucketSeeds",
+	"Lease", "TakeLease", "DropLease", "Bucket", "ListBuckets", "CountBuckets", "BucketSettings", "BucketSeeds", "FormerSeeds", "ScanKeys", "ScanUploadKeys",
 	"Object", "Version", "Find", "Vacant", "Renamed", "ForgetRenames", "ListObjects", "ListVersions", "ScanObjects",
 	"BucketUsage", "OwnerUsage", "FoldUsage", "Upload", "Parts", "ListUploads", "ScanUploads", "ScanParts", "Untrimmed",
 	"Beat", "Holders", "Held", "DeadBlobs", "Defer", "Forget", "Blob", "ScanBlobs",

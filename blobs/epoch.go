@@ -150,6 +150,16 @@ func (bs *Blobs) noteDisagreement(p *place, err error) {
 	}
 }
 
+// Agreed returns why the store is taken for an older copy of itself, or for another
+// storage's, by what a backend was seen to have; nil: it is not.
+func (bs *Blobs) Agreed(ctx context.Context) error {
+	s, err := bs.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	return bs.refuseDisagreement(ctx, s)
+}
+
 // refuseDisagreement is for what must not be done on a store that is older than any
 // backend knows it: what is out of date at one may be so at all.
 func (bs *Blobs) refuseDisagreement(ctx context.Context, s *places) error {

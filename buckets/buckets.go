@@ -27,6 +27,7 @@ import (
 type Store interface {
 	meta.Buckets
 	SetBucketRecord(ctx context.Context, bucket meta.ID, c meta.Change) error
+	RenewSettings(ctx context.Context, l meta.Lease, bucket meta.ID, c meta.Change, settings []meta.Setting) error
 	BucketUsage(ctx context.Context, bucket meta.ID) (meta.Usage, error)
 	OwnerUsage(ctx context.Context, owner meta.ID) (meta.Usage, error)
 }

@@ -64,7 +64,7 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 	if err := CheckName(b.Name); err != nil {
 		return meta.Bucket{}, err
 	}
-	b.ID, b.Created = meta.NewID(), bs.Now()
+	b.ID, b.Created, b.Generation = meta.NewID(), bs.Now(), FirstGeneration
 	most, err := bs.mayHaveMore(ctx, b.Owner)
 	if errors.Is(err, s3err.TooManyBuckets) {
 		return bs.unlessThere(ctx, &b, err)
@@ -82,10 +82,9 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 	}
 	seed := encrypt.NewSeed()
 	defer clear(seed[:])
-	const generation = 1
 	// Before SealAs: the call of the key provider may take long, and a write under way keeps
 	// the sealing from being raised.
-	wrapped, err := bs.Provider.Wrap(ctx, bs.seedContext(b.ID, generation), seed[:])
+	wrapped, err := bs.Provider.Wrap(ctx, bs.seedContext(b.ID, b.Generation), seed[:])
 	if err != nil {
 		return meta.Bucket{}, OfProvider("wrap a bucket seed", err)
 	}
@@ -94,14 +93,14 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 		return meta.Bucket{}, err
 	}
 	defer done()
-	if err := bs.seal(sealing, &b, nil); err != nil {
+	if err := bs.seal(sealing, &b, nil, nil); err != nil {
 		return meta.Bucket{}, err
 	}
 	for try := 1; ; try++ {
 		// The record does not cover the backend, so the row need not be sealed again for
 		// another try.
 		if b.Backend, err = bs.Blobs.Pick(&b, own); err == nil {
-			err = bs.Store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped}, most)
+			err = bs.Store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: b.Generation, Wrapped: wrapped}, most)
 			if !errors.Is(err, meta.ErrConflict) {
 				return bs.created(ctx, b, err)
 			}

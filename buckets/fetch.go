@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -23,7 +22,7 @@ var errFetchBroken = errors.New("the fetch of a bucket's keys ended without an a
 // fetch is one of them. Its result is read only after done was closed.
 type fetch struct {
 	done chan struct{}
-	keys map[uint32]*encrypt.BucketKeys
+	keys *keyring
 	err  error
 }
 

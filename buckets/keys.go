@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -17,57 +18,100 @@ func (bs *Buckets) seedContext(bucket meta.ID, generation uint32) encrypt.Contex
 	return encrypt.Context{Deployment: bs.Deployment, Purpose: "bucket", ID: bucket, Generation: generation}
 }
 
-// Keys returns the keys of the newest generation, for sealing.
+// keyring is all generations of a bucket's keys that there were at one moment. Only sought
+// ever changes.
+type keyring struct {
+	of     map[uint32]*encrypt.BucketKeys
+	newest uint32
+	// sought: an unknown generation was looked for, and is not there.
+	sought atomic.Bool
+}
+
+func (k *keyring) key(bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
+	if k := k.of[generation]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("%w: generation %d of bucket %v", ErrNoGeneration, generation, bucket)
+}
+
+// ErrNoGeneration: a row names a generation of its bucket's keys that does not exist.
+var ErrNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
+
+// Keys returns the keys of the newest generation, for sealing, which is that of b or a newer
+// one. b must be proven.
 // Errors: NoSuchBucket, and those of the key provider.
-func (bs *Buckets) Keys(ctx context.Context, bucket meta.ID) (*encrypt.BucketKeys, error) {
-	all, err := bs.generations(ctx, bucket)
+func (bs *Buckets) Keys(ctx context.Context, b meta.Bucket) (*encrypt.BucketKeys, error) {
+	k, err := bs.keysFor(ctx, &b)
 	if err != nil {
 		return nil, err
 	}
-	var newest *encrypt.BucketKeys
-	for _, k := range all {
-		if newest == nil || k.Generation() > newest.Generation() {
-			newest = k
-		}
-	}
-	return newest, nil
+	// A request that goes on for long may have read the bucket before a rotation, whose former
+	// generation was destroyed since. Its write is refused, and made again for the bucket as
+	// it is.
+	return k.key(b.ID, max(b.Generation, k.newest))
 }
 
 // KeysOf returns the keys of exactly one generation, for opening.
-// An error for a generation that does not exist wraps records.ErrEdited.
+// An error for a generation that does not exist wraps ErrNoGeneration.
 func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
-	all, err := bs.generations(ctx, bucket)
+	k, err := bs.keyring(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	return keyOf(all, bucket, generation)
+	// A generation that is newer than what is remembered may be another gateway's. An edited
+	// row may name any: what is not there is looked for once in the time that keys are
+	// remembered.
+	if k.of[generation] == nil && !k.sought.Load() {
+		if k, err = bs.withGeneration(ctx, bucket, generation, k); err != nil {
+			return nil, err
+		}
+		k.sought.Store(k.of[generation] == nil)
+	}
+	return k.key(bucket, generation)
 }
 
-// AllKeys returns KeysOf for one bucket with all its keys at hand: it does not wait.
-func (bs *Buckets) AllKeys(ctx context.Context, bucket meta.ID) (func(generation uint32) (*encrypt.BucketKeys, error), error) {
-	all, err := bs.generations(ctx, bucket)
+// AllKeys returns KeysOf for one bucket with all its keys at hand, up to the generation
+// that b has: it does not wait. Of b it reads ID and Generation.
+func (bs *Buckets) AllKeys(ctx context.Context, b meta.Bucket) (func(generation uint32) (*encrypt.BucketKeys, error), error) {
+	k, err := bs.keysFor(ctx, &b)
 	if err != nil {
 		return nil, err
 	}
-	return func(generation uint32) (*encrypt.BucketKeys, error) { return keyOf(all, bucket, generation) }, nil
+	return func(generation uint32) (*encrypt.BucketKeys, error) { return k.key(b.ID, generation) }, nil
 }
 
-func keyOf(all map[uint32]*encrypt.BucketKeys, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
-	if k := all[generation]; k != nil {
-		return k, nil
+// keysFor are the generations of a bucket, at least up to that of its row.
+func (bs *Buckets) keysFor(ctx context.Context, b *meta.Bucket) (*keyring, error) {
+	k, err := bs.keyring(ctx, b.ID)
+	if err == nil && k.of[b.Generation] == nil {
+		k, err = bs.withGeneration(ctx, b.ID, b.Generation, k)
 	}
-	return nil, fmt.Errorf("%w: generation %d of bucket %v", errNoGeneration, generation, bucket)
+	return k, err
 }
 
-// errNoGeneration: a row names a generation of its bucket's keys that does not exist.
-var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
+// withGeneration fetches a bucket's keys anew, for a generation that was lacks. If the
+// answer lacks it too, it is not there.
+func (bs *Buckets) withGeneration(ctx context.Context, bucket meta.ID, generation uint32, was *keyring) (k *keyring, err error) {
+	// The second time: the first answer may be that of a fetch which began before the
+	// generation was made.
+	for range 2 {
+		if now, ok := bs.keys.Get(bucket); ok && now == was {
+			bs.keys.Drop(bucket)
+		}
+		if k, err = bs.keyring(ctx, bucket); err != nil || k.of[generation] != nil {
+			break
+		}
+		was = k
+	}
+	return k, err
+}
 
-// generations returns the keys of all generations. The map is shared by all who get it, and
-// never changes. However many ask for a bucket that is not remembered, one of them fetches.
-func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+// keyring returns the keys of all generations. It is shared by all who get it. However many
+// ask for a bucket that is not remembered, one of them fetches.
+func (bs *Buckets) keyring(ctx context.Context, bucket meta.ID) (*keyring, error) {
 	for {
-		if all, ok := bs.keys.Get(bucket); ok {
-			return all, nil
+		if k, ok := bs.keys.Get(bucket); ok {
+			return k, nil
 		}
 		f, mine := bs.fetching.join(bucket)
 		if mine {
@@ -90,30 +134,33 @@ func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]
 func (bs *Buckets) fetch(ctx context.Context, bucket meta.ID, f *fetch) {
 	defer bs.fetching.end(bucket, f)
 	// The fetch before may have ended after the caller looked.
-	if all, ok := bs.keys.Get(bucket); ok {
-		f.keys, f.err = all, nil
+	if k, ok := bs.keys.Get(bucket); ok {
+		f.keys, f.err = k, nil
 		return
 	}
 	// All generations or none: a remembered part would make the rows of the others look edited.
-	f.keys, f.err = bs.keys.Load(bucket, func() (map[uint32]*encrypt.BucketKeys, error) { return bs.openKeys(ctx, bucket) })
+	f.keys, f.err = bs.keys.Load(bucket, func() (*keyring, error) { return bs.openKeys(ctx, bucket) })
 }
 
 // openKeys reads a bucket's seeds, and has the key provider open them, unless they are revoked.
 // Keys that are revoked meanwhile are not remembered, because all are forgotten then.
-func (bs *Buckets) openKeys(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+func (bs *Buckets) openKeys(ctx context.Context, bucket meta.ID) (*keyring, error) {
 	if bs.Revocations != nil {
 		if err := bs.Revocations.Refused(bucket); err != nil {
 			return nil, OfProvider("fetch a bucket's keys", err)
 		}
 	}
-	seeds, err := bs.Store.BucketSeeds(ctx, bucket)
+	rows, err := bs.Store.BucketSeeds(ctx, bucket)
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, s3err.NoSuchBucket
 	} else if err != nil {
 		return nil, meta.Coded(err)
 	}
-	all := make(map[uint32]*encrypt.BucketKeys, len(seeds))
-	for _, s := range seeds {
+	if err := bs.proveSeeds(&rows); err != nil {
+		return nil, err
+	}
+	k := &keyring{of: make(map[uint32]*encrypt.BucketKeys, len(rows.Seeds))}
+	for _, s := range rows.Seeds {
 		raw, err := bs.Provider.Unwrap(ctx, bs.seedContext(bucket, s.Generation), s.Wrapped)
 		if err != nil {
 			return nil, OfProvider("unwrap a bucket seed", err)
@@ -121,10 +168,11 @@ func (bs *Buckets) openKeys(ctx context.Context, bucket meta.ID) (map[uint32]*en
 		if len(raw) != len(encrypt.Seed{}) {
 			return nil, fmt.Errorf("the key provider returned a seed of %d bytes", len(raw))
 		}
-		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
+		k.newest = max(k.newest, s.Generation)
+		k.of[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
 		clear(raw)
 	}
-	return all, nil
+	return k, nil
 }
 
 // KeyName is the name of the key-encryption key that SSE-KMS may ask for: that of

@@ -24,16 +24,43 @@ type bucketFacts struct {
 	Versioning meta.Versioning `json:"versioning,omitempty"`
 	Lock       bool            `json:"lock,omitempty"`
 	Revision   int64           `json:"revision,omitempty"`
+	Generation uint32          `json:"generation,omitempty"` // absent: the first
 }
 
 // It is sealed under the system's keys, so that a bucket is proven without its own keys.
 type bucketRecord struct {
 	bucketFacts
-	Settings []byte `json:"settings,omitempty"` // as settingSums.encode
+	Settings []byte      `json:"settings,omitempty"` // as settingSums.encode
+	Seeds    []seedFacts `json:"seeds,omitempty"`    // absent: that of the first generation alone
+}
+
+// seedFacts are what a bucket's record says of one generation of its seed. The wrap is
+// not among them: it is bound to bucket and generation, and changes by itself.
+type seedFacts struct {
+	Generation uint32 `json:"generation"`
+	Key        string `json:"key,omitempty"`
+	Created    int64  `json:"created,omitempty"`
+	Former     bool   `json:"former,omitempty"`
+}
+
+// FirstGeneration is the generation of its keys that a bucket begins with.
+const FirstGeneration = 1
+
+// recorded are what a bucket's record says beside its row. The slices are shared and
+// never changed.
+type recorded struct {
+	sums  []byte // of settings, as settingSums.encode
+	seeds []seedFacts
 }
 
 func bucketFactsOf(b *meta.Bucket) bucketFacts {
-	return bucketFacts{b.Name, b.Owner, b.Region, joinDemands(b.Residency), b.Created.UnixMicro(), b.Versioning, b.Lock, b.Revision}
+	f := bucketFacts{b.Name, b.Owner, b.Region, joinDemands(b.Residency), b.Created.UnixMicro(), b.Versioning, b.Lock, b.Revision, b.Generation}
+	// A bucket with one generation has the record that releases before there were several
+	// wrote and read.
+	if f.Generation == FirstGeneration {
+		f.Generation = 0
+	}
+	return f
 }
 
 // It gives a comparable string, which bucketFacts needs for the comparison with ==.
@@ -120,34 +147,39 @@ func decodeSums(b []byte) (settingSums, error) {
 }
 
 // seal gives a bucket's row its record, or none by an early sealing.
-func (bs *Buckets) seal(s meta.Sealing, b *meta.Bucket, sums settingSums) (err error) {
+func (bs *Buckets) seal(s meta.Sealing, b *meta.Bucket, sums settingSums, seeds []seedFacts) (err error) {
 	b.Record = nil
 	if s >= meta.SealingRenewed {
-		b.Record, err = records.Seal(bs.Records, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode()})
+		b.Record, err = records.Seal(bs.Records, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode(), seeds})
 	}
 	return err
 }
 
-// provenBucket is a bucket's row that stood the proof, and what its record says of
-// its settings.
+// provenBucket is a bucket's row that stood the proof, and what its record says
+// beside it.
 type provenBucket struct {
-	row  meta.Bucket
-	sums []byte
+	row meta.Bucket
+	recorded
 }
 
 // size is how many bytes it takes.
 func (p *provenBucket) size() int {
-	n := provenBucketBytes + len(p.sums) + len(p.row.Record) + len(p.row.Name) + len(p.row.Region)
+	n := provenBucketBytes + len(p.sums) + len(p.seeds)*provenSeedBytes + len(p.row.Record) + len(p.row.Name) + len(p.row.Region)
 	for _, demand := range p.row.Residency {
 		n += provenDemandBytes + len(demand)
+	}
+	for _, s := range p.seeds {
+		n += len(s.Key)
 	}
 	return n
 }
 
-// Bytes that a provenBucket takes beside its texts, and a demand of its residency.
+// Bytes that a provenBucket takes beside its texts, a demand of its residency, and one
+// generation.
 const (
 	provenBucketBytes = 256
 	provenDemandBytes = 16
+	provenSeedBytes   = 48
 )
 
 // same reports whether a row is the one that was proven.
@@ -155,7 +187,7 @@ const (
 func (p *provenBucket) same(b *meta.Bucket) bool {
 	r := &p.row
 	return r.ID == b.ID && r.Revision == b.Revision && r.Name == b.Name && r.Owner == b.Owner && r.Region == b.Region &&
-		r.Created.Equal(b.Created) && r.Versioning == b.Versioning && r.Lock == b.Lock &&
+		r.Created.Equal(b.Created) && r.Versioning == b.Versioning && r.Lock == b.Lock && r.Generation == b.Generation &&
 		slices.Equal(r.Residency, b.Residency) && bytes.Equal(r.Record, b.Record)
 }
 
@@ -164,35 +196,36 @@ func (p *provenBucket) same(b *meta.Bucket) bool {
 // it for many at once, and what a bucket demands of the place of its bytes is held
 // against the backend itself.
 func (bs *Buckets) Prove(b *meta.Bucket) error {
-	_, err := bs.provenSums(b)
+	_, err := bs.proof(b)
 	return err
 }
 
-// provenSums is Prove, and returns the encoded sums of the record; nil for a
-// row that has none, which is told from one without settings by the record.
-func (bs *Buckets) provenSums(b *meta.Bucket) ([]byte, error) {
+// proof is Prove, and returns what the record says beside the row; nothing for a row that
+// has no record, which is told from one without settings by the record.
+func (bs *Buckets) proof(b *meta.Bucket) (r recorded, err error) {
 	// A row that was proven with the system's keys is trusted no longer than they are.
 	if _, err := bs.Records.Keys(); err != nil {
-		return nil, err
+		return r, err
 	}
 	sealing := bs.Records.Sealing()
 	if sealing < meta.SealingRenewed || len(b.Record) == 0 && sealing < meta.SealingWhole {
-		return nil, nil
+		return r, nil
 	}
 	if p, ok := bs.proven.Get(b.ID); ok && p.same(b) {
-		return p.sums, nil
+		return p.recorded, nil
 	}
 	what := "the row of bucket " + b.ID.String()
 	if len(b.Record) == 0 {
-		return nil, records.Edited(what, records.ErrNone)
+		return r, records.Edited(what, records.ErrNone)
 	}
 	sealed, err := records.Open[bucketRecord](bs.Records, recordBucket, b.ID[:], b.Record)
 	if err != nil {
-		return nil, records.Edited(what, fmt.Errorf("open its record: %w", err))
+		return r, records.Edited(what, fmt.Errorf("open its record: %w", err))
 	}
 	if sealed.bucketFacts != bucketFactsOf(b) {
-		return nil, records.Edited(what, errors.New("it is not what its record says"))
+		return r, records.Edited(what, errors.New("it is not what its record says"))
 	}
-	bs.proven.Put(b.ID, &provenBucket{*b, sealed.Settings})
-	return sealed.Settings, nil
+	r = recorded{sealed.Settings, sealed.Seeds}
+	bs.proven.Put(b.ID, &provenBucket{*b, r})
+	return r, nil
 }

@@ -4,13 +4,12 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/bounded"
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // DefaultKeysTTL is how long a bucket's keys are remembered, and so how long a key that was
-// disabled or deleted may still be used, unless Config.KeysTTL says otherwise. All else that
-// is remembered is held against the bucket's row as it is now, and nothing that the keys
+// disabled or deleted may still be used, unless Config.KeysTTL says otherwise. A newer
+// generation is noticed at once. All else that is remembered is held against the bucket's row as it is now, and nothing that the keys
 // opened is used after them.
 const DefaultKeysTTL = time.Minute
 
@@ -28,7 +27,7 @@ const (
 
 // remembered is what Buckets remember of the store for a moment.
 type remembered struct {
-	keys     *bounded.Cache[meta.ID, map[uint32]*encrypt.BucketKeys]
+	keys     *bounded.Cache[meta.ID, *keyring]
 	proven   *bounded.Cache[meta.ID, *provenBucket] // by id of the bucket
 	settings *bounded.Cache[meta.ID, *Settings]
 	parsed   *bounded.Cache[parsedKey, any]
@@ -37,9 +36,9 @@ type remembered struct {
 
 func newRemembered(ttl time.Duration, elapsed func() time.Duration) remembered {
 	return remembered{
-		keys: bounded.New(bounded.Options[meta.ID, map[uint32]*encrypt.BucketKeys]{
+		keys: bounded.New(bounded.Options[meta.ID, *keyring]{
 			Bytes: MaxKeyBytes, TTL: ttl, Now: elapsed,
-			Size: func(_ meta.ID, all map[uint32]*encrypt.BucketKeys) int { return generationBytes * len(all) },
+			Size: func(_ meta.ID, k *keyring) int { return generationBytes * len(k.of) },
 		}),
 		proven: bounded.New(bounded.Options[meta.ID, *provenBucket]{
 			Bytes: MaxProvenBytes, TTL: ttl, Now: elapsed, Size: func(_ meta.ID, p *provenBucket) int { return p.size() },

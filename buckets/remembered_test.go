@@ -15,8 +15,8 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 	for i := range n {
 		id := meta.NewID()
 		text := fmt.Sprint(i, strings.Repeat("x", 10<<10))
-		r.keys.Put(id, map[uint32]*encrypt.BucketKeys{1: nil, 2: nil})
-		r.proven.Put(id, &provenBucket{sums: []byte(text)})
+		r.keys.Put(id, &keyring{of: map[uint32]*encrypt.BucketKeys{1: nil, 2: nil}})
+		r.proven.Put(id, &provenBucket{recorded: recorded{sums: []byte(text)}})
 		r.settings.Put(id, &Settings{documents: map[string]string{"policy": text}})
 		r.parsed.Put(parsedKey{name: text[:10], length: len(text)}, i)
 		r.usages.Put(id, &usageSeen{})

@@ -44,7 +44,7 @@ func (bs *Buckets) reseal(ctx context.Context, b meta.Bucket) error {
 	if b.Revision == 0 {
 		sums = nil
 	}
-	if err := bs.seal(bs.Records.Sealing(), &b, sums); err != nil {
+	if err := bs.seal(bs.Records.Sealing(), &b, sums, nil); err != nil {
 		return err
 	}
 	return bs.Store.SetBucketRecord(ctx, b.ID, meta.Change{Revision: b.Revision, Record: b.Record})

@@ -31,6 +31,7 @@ type Settings struct {
 	documents map[string]string
 	broken    map[string]error // why those that cannot be opened cannot; their documents are nil
 	sums      settingSums      // of the bucket's record, or where it has none of the rows
+	seeds     []seedFacts      // of the bucket's record
 	missing   settingSums      // those of sums that have no row
 	mu        sync.Mutex
 	parsed    map[string]any
@@ -150,7 +151,7 @@ func (bs *Buckets) rememberedSettings(ctx context.Context, b meta.Bucket) (*Sett
 		return nil, false, nil
 	}
 	if len(s.documents) > 0 {
-		if _, err := bs.generations(ctx, b.ID); KeyGone(err) {
+		if _, err := bs.keyring(ctx, b.ID); KeyGone(err) {
 			return nil, false, nil // they are read again, as settings that do not open
 		} else if err != nil {
 			return nil, false, err
@@ -197,22 +198,24 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 	} else if err != nil {
 		return nil, 0, meta.Coded(err)
 	}
-	sums, err := bs.recordedSums(&rows)
+	sums, seeds, err := bs.recordedSums(&rows)
 	if err != nil {
 		return nil, 0, err
 	}
 	var all map[uint32]*encrypt.BucketKeys
 	var gone error // why no setting opens, where the key was taken away
 	if len(rows.Settings) > 0 {
-		all, err = bs.generations(ctx, b.ID)
+		keys, err := bs.keysFor(ctx, &rows.Bucket)
 		if KeyGone(err) {
 			gone = err
 		} else if err != nil {
 			return nil, 0, err
+		} else {
+			all = keys.of
 		}
 	}
 	s = &Settings{
-		owner: b.Owner, revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
+		owner: b.Owner, revision: rows.Bucket.Revision, sums: sums, seeds: seeds, documents: make(map[string]string, len(rows.Settings)),
 		shared: shared,
 		broken: make(map[string]error), parsed: make(map[string]any), gone: gone,
 	}
@@ -251,18 +254,19 @@ func (bs *Buckets) reportBroken(b meta.Bucket, s *Settings) {
 }
 
 // recordedSums are what the record of a bucket says of its settings, or what their
-// rows do where it has none yet.
+// rows do where it has none yet; and what it says of the generations of its keys.
 // The record decides also where it names fewer settings than there are rows: such rows are not
 // believed.
-func (bs *Buckets) recordedSums(rows *meta.BucketSettings) (settingSums, error) {
-	encoded, err := bs.provenSums(&rows.Bucket)
+func (bs *Buckets) recordedSums(rows *meta.BucketSettings) (settingSums, []seedFacts, error) {
+	r, err := bs.proof(&rows.Bucket)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if bs.Records.Sealing() < meta.SealingRenewed || len(rows.Bucket.Record) == 0 {
-		return sumSettings(rows.Settings), nil
+		return sumSettings(rows.Settings), nil, nil
 	}
-	return decodeSums(encoded)
+	sums, err := decodeSums(r.sums)
+	return sums, r.seeds, err
 }
 
 // missingOf are the sums of which there is no row.
@@ -313,7 +317,9 @@ func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string
 			if err := s.room(name, document); err != nil {
 				return err
 			}
-			keys, err := bs.Keys(ctx, b.ID) // not for a removal, which works without
+			// Not for a removal, which works without. The revision settles that the generation is
+			// still the newest.
+			keys, err := bs.Keys(ctx, b)
 			if err != nil {
 				return err
 			}
@@ -322,7 +328,7 @@ func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string
 		if s.revision != b.Revision { // what update saw is not what would be replaced
 			err = meta.ErrConflict
 		} else {
-			err = bs.change(ctx, b, s.sums.with(row), func(ctx context.Context, c meta.Change) error { return bs.Store.SetSetting(ctx, b.ID, c, row) })
+			err = bs.change(ctx, b, s.sums.with(row), s.seeds, func(ctx context.Context, c meta.Change) error { return bs.Store.SetSetting(ctx, b.ID, c, row) })
 		}
 		if !errors.Is(err, meta.ErrConflict) {
 			return meta.Coded(err)

@@ -38,20 +38,20 @@ func (bs *Buckets) setVersioning(ctx context.Context, b meta.Bucket, v meta.Vers
 // versioningOf is setVersioning of a bucket as it was read; meta.ErrConflict where it
 // has changed since.
 func (bs *Buckets) versioningOf(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
-	sums, err := bs.sumsOf(ctx, b)
+	sums, seeds, err := bs.recordOf(ctx, b)
 	if err != nil {
 		return err
 	}
 	next := b
 	next.Versioning, next.Lock = v, b.Lock || lock
-	return bs.change(ctx, next, sums, func(ctx context.Context, c meta.Change) error { return bs.Store.SetVersioning(ctx, b.ID, c, v, lock) })
+	return bs.change(ctx, next, sums, seeds, func(ctx context.Context, c meta.Change) error { return bs.Store.SetVersioning(ctx, b.ID, c, v, lock) })
 }
 
 // change makes a change of a bucket's row, which is next but for its revision
 // and record.
 // The revision is a compare-and-swap. The record is sealed for the revision after the change, so a
 // row that took part of another change is not proven.
-func (bs *Buckets) change(ctx context.Context, next meta.Bucket, sums settingSums, change func(context.Context, meta.Change) error) error {
+func (bs *Buckets) change(ctx context.Context, next meta.Bucket, sums settingSums, seeds []seedFacts, change func(context.Context, meta.Change) error) error {
 	ctx, sealing, done, err := bs.SealAs(ctx)
 	if err != nil {
 		return err
@@ -59,25 +59,26 @@ func (bs *Buckets) change(ctx context.Context, next meta.Bucket, sums settingSum
 	defer done()
 	c := meta.Change{Revision: next.Revision}
 	next.Revision++
-	if err := bs.seal(sealing, &next, sums); err != nil {
+	if err := bs.seal(sealing, &next, sums, seeds); err != nil {
 		return err
 	}
 	c.Record = next.Record
 	return change(ctx, c)
 }
 
-// sumsOf are what the bucket's record says of its settings, or what their rows do
-// where it has none yet. meta.ErrConflict where it has changed since it was read.
-func (bs *Buckets) sumsOf(ctx context.Context, b meta.Bucket) (settingSums, error) {
+// recordOf are what the bucket's record says of its settings, or what their rows do
+// where it has none yet, and of its generations. meta.ErrConflict where it has changed
+// since it was read.
+func (bs *Buckets) recordOf(ctx context.Context, b meta.Bucket) (settingSums, []seedFacts, error) {
 	if len(b.Record) == 0 && b.Revision == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	s, err := bs.ReadableSettings(ctx, b)
 	if err == nil && s.revision != b.Revision {
 		err = meta.ErrConflict
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.sums, nil
+	return s.sums, s.seeds, nil
 }

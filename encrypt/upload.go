@@ -32,7 +32,7 @@ func SplitUploadKeys(wrapped []byte) (settings, customer []byte) {
 // SSE-C upload without the customer's key. The key is wrapped under the bucket's
 // key only, because the customer's key is not known. Behind it stands parts, the
 // unchanged customer wrap of the upload's parts key: it stays bound to the upload,
-// with PurposeUpload, and it must be of the generation of b.
+// with PurposeUpload, and it must be of the generation of b (see RewrapPartsKey).
 //
 // wrapped key = wrap of the object key, purpose "version" | customer wrap of the parts' key   129 + 226 bytes
 //

@@ -82,7 +82,8 @@ func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Versio
 // storeMarks stores marks in place of those that v was read with, and brings v up to
 // date. An outcome that is unknown is settled by reading.
 func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version, m Marks) error {
-	keys, err := e.buckets.Keys(ctx, b.ID)
+	// All that is in a row is of the row's generation, whichever is the newest.
+	keys, err := e.buckets.KeysOf(ctx, b.ID, v.Generation)
 	if err != nil {
 		return err
 	}

@@ -106,16 +106,19 @@ type commitOptions struct {
 // commitVersion makes v current under the conditions. Where the bucket's versioning has
 // changed, b and v are brought up to date.
 func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, o commitOptions) error {
-	old, err := e.displacedIn(ctx, b.ID)
+	old, err := e.displacedIn(ctx, *b)
 	if err != nil {
 		return err
 	}
 	defer old.report()
 	return e.versioned(ctx, b, v, meta.Usage{}, func() error {
+		if err := old.follow(ctx, *b); err != nil {
+			return err
+		}
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
 				Version: *v, Expect: expect, Versioning: b.Versioning, Share: o.share, At: o.at, Vacant: o.vacant, Holder: e.blobs.Holder(),
-				Prove: old.proves,
+				Newest: b.Generation, Prove: old.proves,
 			})
 			// Settled within the loop, so that a commit that did happen is neither repeated nor
 			// taken for a conflict with itself.
@@ -128,11 +131,11 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 }
 
 // versioned runs a commit of v until it was tried under the versioning that the
-// bucket really has. frees is usage below zero, of the rows that the commit replaces. A version
+// bucket really has, and under the newest generation of its keys. frees is usage below zero, of the rows that the commit replaces. A version
 // that the quotas have no room for is not committed: ingest asked before the body, and others
 // may have filled them since.
 // The number of turns is that of a meta.Contest: somebody would have to switch the versioning of
-// the bucket for each.
+// the bucket, or rotate its keys, for each.
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, frees meta.Usage, commit func() error) error {
 	undo, err := e.buckets.Claim(ctx, *b, frees.Plus(meta.Usage{Bytes: v.Size, Versions: 1}))
 	if err != nil {
@@ -163,6 +166,15 @@ func (e *Engine) inVersioning(ctx context.Context, b *meta.Bucket, v *meta.Versi
 		// the version's id, and stay as they are.
 		if null := now.Versioning != meta.VersioningEnabled; null != v.Null {
 			if err := e.resealRow(ctx, v, meta.SealingLegacy, func() { v.Null = null }); err != nil {
+				return err
+			}
+		}
+		if now.Generation != v.Generation {
+			keys, err := e.buckets.Keys(ctx, now)
+			if err != nil {
+				return err
+			}
+			if err := e.renewRow(ctx, v, keys, func() {}); err != nil {
 				return err
 			}
 		}

@@ -107,7 +107,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
-	old, err := e.displacedIn(ctx, in.Bucket.ID)
+	old, err := e.displacedIn(ctx, in.Bucket)
 	if err != nil {
 		return Object{}, err
 	}
@@ -116,6 +116,9 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	// what the quota leaves could not be completed.
 	frees := meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size}
 	err = e.versioned(ctx, &in.Bucket, &v, frees, func() error {
+		if err := old.follow(ctx, in.Bucket); err != nil {
+			return err
+		}
 		// Decided within the loop: each turn commits under another versioning, and the key may
 		// have changed since the last.
 		expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
@@ -124,7 +127,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		}
 		return e.store.CompleteUpload(ctx, meta.Complete{
 			Upload: u.ID, Revision: u.Revision, Chosen: chosen, Settings: settings, Version: v, Expect: expect,
-			Versioning: in.Bucket.Versioning, Prove: old.proves,
+			Versioning: in.Bucket.Versioning, Newest: in.Bucket.Generation, Prove: old.proves,
 		})
 	})
 	switch {

@@ -48,6 +48,11 @@ func wrapObjectKey(keys *encrypt.BucketKeys, k encrypt.ObjectKey, id meta.ID, d 
 	switch {
 	case d.locked != nil:
 		_, parts := encrypt.SplitUploadKeys(d.locked.WrappedKey)
+		// A row's generation holds for all that is in it, also for what the upload began with.
+		parts, err := d.locked.keys.RewrapPartsKey(keys, parts, d.locked.ID)
+		if err != nil {
+			return nil, internal("rewrap the key of an upload's parts", err)
+		}
 		return keys.WrapCompletedKey(k, id, parts), nil
 	case d.customer != nil:
 		return keys.WrapCustomerKey(k, *d.customer, id, encrypt.PurposeVersion), nil

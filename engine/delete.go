@@ -138,7 +138,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 
 // removeAs is remove by a sealing, and fills in what was removed.
 func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
-	old, err := e.removedFrom(ctx, b.ID)
+	old, err := e.removedFrom(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 			return err
 		}
 		for i := range rs {
-			rs[i].Prove = old.proves
+			rs[i].Newest, rs[i].Prove = b.Generation, old.proves
 		}
 		var removed []meta.Removed
 		if removed, err = e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now()); err == nil {
@@ -165,6 +165,9 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 		}
 		if err = c.Again(ctx); err == nil {
 			b, err = e.buckets.Reread(ctx, b)
+		}
+		if err == nil {
+			err = old.follow(ctx, b)
 		}
 		if err != nil {
 			return err
@@ -232,7 +235,7 @@ func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, exp
 	if how == meta.SealingLegacy {
 		return r, nil
 	}
-	keys, err := e.buckets.Keys(ctx, b.ID)
+	keys, err := e.buckets.Keys(ctx, b)
 	if err != nil {
 		return r, err
 	}

@@ -15,9 +15,11 @@ import (
 // store finds them in its transaction. There it has the bucket's keys at hand and does
 // not call the store. The damage that it met is reported afterwards.
 type displaced struct {
-	sealer *sealer
-	keys   bucketKeys
-	met    map[meta.ID]unprovenRow // by version: the store may repeat a transaction
+	sealer     *sealer
+	generation uint32 // of the bucket, up to which the keys are at hand
+	anyway     bool   // also without keys, where they were taken away
+	keys       bucketKeys
+	met        map[meta.ID]unprovenRow // by version: the store may repeat a transaction
 }
 
 // unprovenRow is a row that does not say what was sealed.
@@ -30,28 +32,37 @@ type unprovenRow struct {
 // what they sealed can still be removed; keys that cannot be had now are an error.
 // It reads the keys before the transaction, because Prove is called inside of one and must not
 // wait for the key provider.
-func (s *sealer) displacedIn(ctx context.Context, bucket meta.ID) (*displaced, error) {
-	keys, err := s.keysOrNone(ctx, bucket)
-	return &displaced{sealer: s, keys: keys}, err
+func (s *sealer) displacedIn(ctx context.Context, b meta.Bucket) (*displaced, error) {
+	d := &displaced{sealer: s}
+	return d, d.follow(ctx, b)
 }
 
 // removedFrom is displacedIn for removals that seal nothing. They go on where the bucket's
 // key was taken away: no row is proven then, so that the bytes of all of them stay.
-func (s *sealer) removedFrom(ctx context.Context, bucket meta.ID) (*displaced, error) {
-	d, err := s.displacedIn(ctx, bucket)
-	if buckets.KeyGone(err) {
+func (s *sealer) removedFrom(ctx context.Context, b meta.Bucket) (*displaced, error) {
+	d := &displaced{sealer: s, anyway: true}
+	return d, d.follow(ctx, b)
+}
+
+// follow gets the keys of a bucket whose generation may be another than the judge knows.
+// The store takes no write by an older one.
+func (d *displaced) follow(ctx context.Context, b meta.Bucket) (err error) {
+	if d.generation == b.Generation && d.keys != nil {
+		return nil
+	}
+	d.generation = b.Generation
+	all, err := d.sealer.buckets.AllKeys(ctx, b)
+	if d.keys, err = orNone(all, err); d.anyway && buckets.KeyGone(err) {
 		d.keys, err = noKeys(err), nil
 	}
-	return d, err
+	return err
 }
 
 // bucketKeys are the keys of a bucket at hand.
 type bucketKeys func(generation uint32) (*encrypt.BucketKeys, error)
 
-// keysOrNone returns a bucket's keys, or none with their error if they are gone or do not
-// open.
-func (s *sealer) keysOrNone(ctx context.Context, bucket meta.ID) (bucketKeys, error) {
-	keys, err := s.buckets.AllKeys(ctx, bucket)
+// orNone are a bucket's keys, or none with their error if they are gone or do not open.
+func orNone(keys bucketKeys, err error) (bucketKeys, error) {
 	if damage.Unlike(err) || errors.Is(err, s3err.NoSuchBucket) {
 		return noKeys(err), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -61,7 +62,7 @@ const maxSweepKeys = 100
 
 // Judged implements blobs.Prover.
 func (p prover) Judged(ctx context.Context, sweep func(meta.JudgeParts) (int, error)) (done int, err error) {
-	j := sweepJudge{sealer: &p.e.sealer, keys: make(map[meta.ID]bucketKeys), away: make(map[meta.ID]error)}
+	j := sweepJudge{sealer: &p.e.sealer, keys: make(map[meta.ID]bucketKeys), away: make(map[meta.ID]error), again: make(map[meta.ID]bool)}
 	defer j.report()
 	var errs []error
 	for range maxSweepKeys {
@@ -71,13 +72,13 @@ func (p prover) Judged(ctx context.Context, sweep func(meta.JudgeParts) (int, er
 		if err != nil || j.lacks == nil {
 			return done, errors.Join(append(errs, err)...)
 		}
-		keys, err := j.sealer.keysOrNone(ctx, *j.lacks)
+		keys, err := orNone(j.sealer.buckets.AllKeys(ctx, *j.lacks))
 		if err != nil {
-			err = fmt.Errorf("keys of the bucket %s of an ended upload: %w", *j.lacks, err)
-			j.away[*j.lacks], errs = err, append(errs, err)
+			err = fmt.Errorf("keys of the bucket %s of an ended upload: %w", j.lacks.ID, err)
+			j.away[j.lacks.ID], errs = err, append(errs, err)
 			continue
 		}
-		j.keys[*j.lacks] = keys
+		j.keys[j.lacks.ID] = keys
 	}
 	return done, errors.Join(errs...)
 }
@@ -87,7 +88,8 @@ type sweepJudge struct {
 	sealer *sealer
 	keys   map[meta.ID]bucketKeys
 	away   map[meta.ID]error // by bucket: the keys cannot be read
-	lacks  *meta.ID          // a bucket whose keys are to be read
+	again  map[meta.ID]bool  // buckets whose keys were read again for a generation that they lacked
+	lacks  *meta.Bucket      // a bucket whose keys are to be read, up to its generation
 	judged []*displacedParts
 	edited []unprovenRow // uploads
 }
@@ -101,10 +103,14 @@ func (j *sweepJudge) judge(row *meta.Upload) (meta.ProvePart, error) {
 	}
 	keysOf, known := j.keys[row.Bucket]
 	if !known {
-		j.lacks = &row.Bucket
+		j.lacks = &meta.Bucket{ID: row.Bucket, Generation: row.Generation}
 		return nil, meta.ErrUnjudged
 	}
 	keys, err := keysOf(row.Generation)
+	if errors.Is(err, buckets.ErrNoGeneration) && !j.again[row.Bucket] { // it may have come since
+		j.again[row.Bucket], j.lacks = true, &meta.Bucket{ID: row.Bucket, Generation: row.Generation}
+		return nil, meta.ErrUnjudged
+	}
 	var u *openUpload
 	if err == nil {
 		u, err = j.sealer.openUploadWith(keys, *row)

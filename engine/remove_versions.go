@@ -30,8 +30,8 @@ type RemovedVersion struct {
 // RemoveVersions removes at most meta.MaxBatch versions of a bucket in one transaction,
 // each on the condition that its row and its key's current version are still those that
 // were decided on. Locks forbid it as they forbid any deletion; nobody's bypass is used,
-// and no quota is asked. meta.ErrVersioning: the bucket's versioning is another than in b,
-// and nothing was done.
+// and no quota is asked. meta.ErrVersioning: the bucket's versioning or generation is
+// another than in b, and nothing was done.
 // The outcomes are in the order of vs. It serves lifecycles and their like: it takes what was
 // judged and decides nothing itself.
 func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveVersion) ([]RemovedVersion, error) {
@@ -40,7 +40,7 @@ func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveV
 		return nil, err
 	}
 	defer sealed()
-	old, err := e.displacedIn(ctx, b.ID)
+	old, err := e.displacedIn(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveV
 		if rs[i], err = e.removal(ctx, b, d, meta.Expect{Kind: meta.ExpectVersion, Version: v.Current}, how); err != nil {
 			return nil, fmt.Errorf("seal a delete marker: %w", err)
 		}
-		rs[i].Prove = old.proves
+		rs[i].Newest, rs[i].Prove = b.Generation, old.proves
 		// A tag that it has by now may be what keeps it.
 		row := meta.Expect{Kind: meta.ExpectRow, Version: v.Version.ID, Revision: v.Version.Revision}
 		if v.ForGood {

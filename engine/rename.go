@@ -54,7 +54,7 @@ func (e *Engine) RenameObject(ctx context.Context, in RenameObject) error {
 	}
 	token := in.token()
 	for range maxRenameTries {
-		err := e.renameOnce(ctx, in, token)
+		err := e.renameOnce(ctx, &in, token)
 		if !errors.Is(err, meta.ErrConflict) {
 			return meta.Coded(err)
 		}
@@ -91,8 +91,9 @@ func digestOf(texts ...string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// renameOnce tries; ErrConflict: the keys hold something else by now.
-func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.RenameToken) error {
+// renameOnce tries; ErrConflict: the keys hold something else by now, or the bucket in in
+// was brought up to date.
+func (e *Engine) renameOnce(ctx context.Context, in *RenameObject, token meta.RenameToken) error {
 	// Before anything else is checked: the repeated request must succeed although its source is
 	// gone.
 	if done, err := e.renamed(ctx, token); done || err != nil {
@@ -116,20 +117,20 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 		return err
 	}
 	defer sealed()
-	r, err := e.renaming(ctx, in, v, how)
+	r, err := e.renaming(ctx, *in, v, how)
 	if err != nil {
 		return err
 	}
 	r.Token = token
-	if r.Expect, err = e.renameOver(ctx, in); err != nil {
+	if r.Expect, err = e.renameOver(ctx, *in); err != nil {
 		return err
 	}
-	old, err := e.displacedIn(ctx, in.Bucket.ID)
+	old, err := e.displacedIn(ctx, in.Bucket)
 	if err != nil {
 		return err
 	}
 	defer old.report()
-	r.Prove = old.proves
+	r.Newest, r.Prove = in.Bucket.Generation, old.proves
 	switch err = e.store.RenameObject(ctx, r); {
 	case errors.Is(err, meta.ErrUnknown):
 		err = e.settleRename(ctx, r, err)
@@ -138,8 +139,13 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	case errors.Is(err, meta.ErrLocked):
 		return errLocked
 	case errors.Is(err, meta.ErrVersioning):
-		if _, err := e.buckets.Reread(ctx, in.Bucket); err != nil {
+		now, err := e.buckets.Reread(ctx, in.Bucket)
+		if err != nil {
 			return err
+		}
+		if now.Versioning == meta.VersioningOff { // the bucket's keys were rotated
+			in.Bucket = now
+			return meta.ErrConflict
 		}
 		return errRenameVersions
 	}
@@ -189,7 +195,7 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 	if err := in.SourceConditions.checkRename(d.manifest.ETag, v.Modified); err != nil {
 		return r, err
 	}
-	keys, err := e.buckets.Keys(ctx, in.Bucket.ID)
+	keys, err := e.buckets.Keys(ctx, in.Bucket)
 	if err != nil {
 		return r, err
 	}

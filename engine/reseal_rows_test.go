@@ -136,7 +136,7 @@ func TestResealRows(t *testing.T) {
 	r.setSealing(meta.SealingLegacy)
 	old := r.inUse(off)
 	for _, v := range r.rows() {
-		keys, err := r.e.Buckets().Keys(t.Context(), v.Bucket)
+		keys, err := r.e.Buckets().KeysOf(t.Context(), v.Bucket, 1)
 		r.ok(err)
 		_, err = keys.OpenListRecord(r.e.name(v.Bucket, v.Key, v.ID), v.ListRecord)
 		if (err == nil) == v.Marker || v.Marker && len(v.ListRecord) > 0 {

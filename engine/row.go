@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -151,7 +152,7 @@ func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 // under them too. A marker of the release before names none.
 func (s *sealer) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
 	if v.Marker && len(v.ListRecord) == 0 {
-		return s.buckets.Keys(ctx, v.Bucket)
+		return s.buckets.KeysOf(ctx, v.Bucket, buckets.FirstGeneration)
 	}
 	return s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 }

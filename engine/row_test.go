@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/buckets"
@@ -27,6 +28,8 @@ type rowRig struct {
 	e  *Engine
 	b  meta.Bucket // with locks, and so with versions
 	db *sql.DB
+	// backend is where its blobs are.
+	backend backends.Backend
 	// paused is for how long this process is held to have stood still.
 	paused time.Duration
 }
@@ -43,10 +46,10 @@ func newRowRig(t *testing.T) *rowRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, start := &rowRig{t: t}, time.Now()
+	r, start := &rowRig{t: t, backend: mem.New()}, time.Now()
 	elapsed := func() time.Duration { return time.Since(start) + r.paused }
 	e, err := Open(t.Context(), Config{
-		Store: store, Backends: []blobs.Backend{{Name: "local", Backend: mem.New()}}, Keys: keys, Sole: true, Grace: -1, Elapsed: elapsed,
+		Store: store, Backends: []blobs.Backend{{Name: "local", Backend: r.backend}}, Keys: keys, Sole: true, Grace: -1, Elapsed: elapsed,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ type draft struct {
 // Nothing is stored by it: a draft that fails later leaves nothing behind. Errors:
 // InvalidRequest for a lock in a bucket without locks, and faults of keys.
 func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
-	keys, err := e.draftKeys(ctx, &d)
+	keys, err := e.buckets.Keys(ctx, d.bucket)
 	if err != nil {
 		return meta.Version{}, err
 	}
@@ -69,15 +69,6 @@ func (s *sealer) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (e
 	// Last, because it covers the marks and the generation that were set above.
 	s.sealRow(keys, v, record, d.how)
 	return nil
-}
-
-// draftKeys are the bucket's newest, but where part of the wrapped key is taken over
-// from an upload: a row's generation holds for all that is in it.
-func (s *sealer) draftKeys(ctx context.Context, d *draft) (*encrypt.BucketKeys, error) {
-	if d.locked != nil {
-		return d.locked.keys, nil
-	}
-	return s.buckets.Keys(ctx, d.bucket.ID)
 }
 
 func (s *sealer) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {

@@ -62,7 +62,7 @@ func (s *Seeds) Page(ctx context.Context, after meta.SeedPosition, limit int) ([
 	}
 	page := make([]Seed, len(rows))
 	for i, r := range rows {
-		page[i] = Seed(r)
+		page[i] = Seed{r.Bucket, r.Generation, r.Wrapped}
 	}
 	return page, nil
 }

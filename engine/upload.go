@@ -32,10 +32,6 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
 		return Upload{}, err
 	}
-	keys, err := e.buckets.Keys(ctx, in.Bucket.ID)
-	if err != nil {
-		return Upload{}, err
-	}
 	settings := &encrypt.Manifest{Attributes: in.Attributes}
 	if in.ChecksumAlgorithm != "" {
 		settings.Checksum = &encrypt.Checksum{Algorithm: in.ChecksumAlgorithm, Type: in.ChecksumType}
@@ -45,30 +41,59 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		// Ordered by time, because S3 lists the uploads of one key in the order in which they
 		// were begun.
 		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
-		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
+		Created: now, State: meta.UploadOpen,
 	}
 	promised := promise{Marks: in.Marks, Encryption: in.Encryption, Begun: begunAs(&u), By: initiator(in.By)}
-	if settings.Marks, err = json.Marshal(promised); err != nil {
-		return Upload{}, err
-	}
-	settingsKey, wrapped, err := newUploadKeys(keys, u.ID, in.Encryption, in.Customer)
+	marks, err := json.Marshal(promised)
 	if err != nil {
 		return Upload{}, err
 	}
-	u.WrappedKey = wrapped
-	u.Settings, err = encrypt.SealManifest(settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), settings)
-	if err != nil {
-		return Upload{}, err
-	}
+	settings.Marks = marks
 	undo, err := e.buckets.Claim(ctx, in.Bucket, meta.Usage{Uploads: 1})
 	if err != nil {
 		return Upload{}, err
 	}
-	if err := e.createUpload(ctx, u); err != nil {
+	if err := e.beginUpload(ctx, &u, &in, settings); err != nil {
 		undo()
 		return Upload{}, meta.Coded(err)
 	}
 	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
+}
+
+// beginUpload seals and stores a new upload, and does so again where the bucket's keys were
+// rotated meanwhile.
+func (e *Engine) beginUpload(ctx context.Context, u *meta.Upload, in *CreateUpload, settings *encrypt.Manifest) error {
+	for c := (meta.Contest{}); ; {
+		err := e.sealUpload(ctx, u, in, settings)
+		if err == nil {
+			err = e.createUpload(ctx, *u)
+		}
+		if !errors.Is(err, meta.ErrVersioning) {
+			return err
+		}
+		if err := c.Again(ctx); err != nil {
+			return err
+		}
+		if in.Bucket, err = e.buckets.Reread(ctx, in.Bucket); err != nil {
+			return err
+		}
+	}
+}
+
+// sealUpload seals the settings of a new upload under a key of its own, and that under the
+// bucket's newest.
+func (e *Engine) sealUpload(ctx context.Context, u *meta.Upload, in *CreateUpload, settings *encrypt.Manifest) error {
+	keys, err := e.buckets.Keys(ctx, in.Bucket)
+	if err != nil {
+		return err
+	}
+	key, wrapped, err := newUploadKeys(keys, u.ID, in.Encryption, in.Customer)
+	if err != nil {
+		return err
+	}
+	u.Generation, u.WrappedKey = keys.Generation(), wrapped
+	u.Settings, err = encrypt.SealManifest(key, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), settings)
+	return err
 }
 
 // createUpload settles an outcome that is unknown by looking for the upload.

@@ -21,11 +21,14 @@ type Bucket struct {
 	// Lock says that versions may be locked. It is never reset, and keeps
 	// versioning enabled.
 	Lock bool
-	// Revision grows with every change of the bucket's settings, so that settings
-	// read under a revision are valid as long as the bucket has it.
+	// Revision grows with every change of the bucket's settings and with every change of
+	// its generations, so that what was read under a revision is valid as long as the
+	// bucket has it.
 	Revision int64
-	// Record seals the row, except Backend, and the list of settings of the
-	// revision, under the system keys; nil while rows have none. At most MaxRecord
+	// Generation is the newest generation of the bucket's keys: from 1, never reduced.
+	Generation uint32
+	// Record seals the row, except Backend, and the lists of settings and of generations
+	// of the revision, under the system keys; nil while rows have none. At most MaxRecord
 	// bytes.
 	Record []byte
 }
@@ -48,7 +51,21 @@ type BucketSeed struct {
 	Bucket     ID
 	Generation uint32
 	Wrapped    []byte
+	Key        string    // of which key it is a generation; empty: the deployment's default
+	Created    time.Time // zero: with the bucket
+	Former     bool      // a newer generation of its key has taken its place for writes
 }
+
+// BucketSeeds are a bucket and all generations of its seed at one moment.
+type BucketSeeds struct {
+	// Bucket is the zero value for a bucket that was deleted and that Sweep has not
+	// finished with.
+	Bucket Bucket
+	Seeds  []BucketSeed // the newest first
+}
+
+// MaxGenerations is how many generations a bucket has at the same time.
+const MaxGenerations = 16
 
 // BucketQuery asks for buckets in the order of their names' bytes.
 type BucketQuery struct {
@@ -63,10 +80,11 @@ const MaxBucketCount = 1_000_000
 
 // Buckets keeps buckets and their wrapped seeds.
 type Buckets interface {
-	// CreateBucket adds the bucket with its first seed, unless its owner has most buckets
-	// or more: ErrTooMany, however many are created at once. ErrExists when the name is
-	// taken; ErrNotFound when the owner is no tenant; ErrConflict when its backend is not
-	// active; ErrLimit unless most is 1 to MaxBucketCount.
+	// CreateBucket adds the bucket with its first seed, whose generation is the bucket's,
+	// unless its owner has most buckets or more: ErrTooMany, however many are created at
+	// once. ErrExists when the name is taken; ErrNotFound when the owner is no tenant;
+	// ErrConflict when its backend is not active; ErrLimit unless most is 1 to
+	// MaxBucketCount.
 	CreateBucket(ctx context.Context, b Bucket, seed BucketSeed, most int) error
 	// Bucket finds a bucket by name, or ErrNoBucket.
 	Bucket(ctx context.Context, name string) (Bucket, error)
@@ -89,6 +107,20 @@ type Buckets interface {
 	// DeleteBucket removes a bucket that holds no version: ErrNotEmpty, ErrNoBucket.
 	// Its open uploads and its seeds are removed later by Sweep.
 	DeleteBucket(ctx context.Context, id ID) error
-	// BucketSeeds returns all generations, the newest first; ErrNoBucket when there is none.
-	BucketSeeds(ctx context.Context, id ID) ([]BucketSeed, error)
+	// BucketSeeds returns all generations; ErrNoBucket when there is none.
+	BucketSeeds(ctx context.Context, id ID) (BucketSeeds, error)
+	// AddGeneration adds the seed of the generation after the bucket's newest. From then
+	// on no write goes by an older generation: see Commit.Newest. The former generation
+	// of the same key becomes Former. ErrNoBucket; ErrConflict when the revision is not
+	// c's or the seed's generation is not the next; ErrTooMany when the bucket has
+	// MaxGenerations.
+	AddGeneration(ctx context.Context, c Change, seed BucketSeed) error
+	// DropGeneration removes a former generation. The caller has made sure that no row
+	// refers to it: none can from then on, because writes go by the newest. ErrNoBucket;
+	// ErrConflict when the revision is not c's; ErrNotFound when there is no such former
+	// generation.
+	DropGeneration(ctx context.Context, id ID, c Change, generation uint32) error
+	// FormerSeeds returns at most limit former generations of buckets above a position,
+	// ordered by bucket and generation.
+	FormerSeeds(ctx context.Context, after SeedPosition, limit int) ([]BucketSeed, error)
 }

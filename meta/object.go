@@ -171,6 +171,10 @@ type Commit struct {
 	// changed. It decides whether the displaced version is kept: it is, except that
 	// a null version is replaced by another null version.
 	Versioning Versioning
+	// Newest is the bucket's generation as the caller knows it: ErrVersioning when there
+	// is a newer one. So no write goes by an older generation, and Prove knows all that
+	// rows may refer to. 0: it is not compared.
+	Newest uint32
 	// Share: the body is already live and gets one more reference (copy). Otherwise
 	// a BodyBlob must be reserved for Holder, and becomes live.
 	Share  bool
@@ -204,7 +208,9 @@ type Removal struct {
 	Marker Version
 	// Bypass overrides a governance retention.
 	Bypass bool
-	Prove  Prove // as in Commit
+	// Newest and Prove are as in Commit. All removals of one call have the same Newest.
+	Newest uint32
+	Prove  Prove
 }
 
 // Removed is the outcome of a Removal.
@@ -258,6 +264,7 @@ type Rename struct {
 	Version Version
 	Token   RenameToken
 	Now     time.Time // when the former body of To is condemned
+	Newest  uint32    // as in Commit
 	Prove   Prove     // as in Commit, of the former object of To
 }
 
@@ -394,7 +401,7 @@ type Objects interface {
 	// RemoveObjects carries out at most MaxBatch removals in one transaction and in
 	// their order, each on its own condition; no two may name the same key and
 	// version. A version whose lock forbids removal at the time now stays. The
-	// bucket's versioning is as in Commit: ErrVersioning. There is one answer per
+	// bucket's versioning and Newest are as in Commit: ErrVersioning. There is one answer per
 	// removal.
 	RemoveObjects(ctx context.Context, bucket ID, v Versioning, rs []Removal, now time.Time) ([]Removed, error)
 	// AmendVersion changes a version in place; markers cannot be changed.

@@ -36,8 +36,8 @@ var (
 	// ErrConflict: the row is not in the state that the caller expected;
 	// nothing changed, and the caller may read again and retry.
 	ErrConflict = errors.New("meta: changed meanwhile")
-	// ErrVersioning: the bucket's versioning differs from the caller's; nothing
-	// changed, and the caller reads the bucket again.
+	// ErrVersioning: the bucket's versioning, or the newest generation of its keys,
+	// differs from the caller's; nothing changed, and the caller reads the bucket again.
 	ErrVersioning = errors.New("meta: versioning changed meanwhile")
 	// ErrLocked: a lock forbids the removal.
 	ErrLocked = errors.New("meta: locked")
@@ -97,6 +97,7 @@ type Store interface {
 	Backends
 	Leases
 	Seeds
+	Renewals
 	Jobs
 	Buckets
 	Objects

@@ -89,8 +89,9 @@ type Complete struct {
 	Settings []byte    // replace those of the upload
 	Version  Version   // Body is {BodyUpload, Upload}
 	Expect   Expect
-	// Versioning and Prove are as in Commit.
+	// Versioning, Newest and Prove are as in Commit.
 	Versioning Versioning
+	Newest     uint32
 	Prove      Prove
 }
 
@@ -142,7 +143,8 @@ type UploadPage struct {
 
 // Uploads keeps multipart uploads and their parts.
 type Uploads interface {
-	// CreateUpload adds an open upload; ErrNoBucket.
+	// CreateUpload adds an open upload; ErrNoBucket; ErrVersioning unless its Generation,
+	// if it has one, is the bucket's.
 	CreateUpload(ctx context.Context, u Upload) error
 	// Upload returns an upload in any state except UploadDying; ErrNotFound,
 	// ErrUnreadable.

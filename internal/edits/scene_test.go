@@ -286,6 +286,8 @@ func (b *builder) version(i int) string { return b.s.People[fmt.Sprint("version"
 // changes makes rows say something else than at first.
 func (b *builder) changes() {
 	e := b.g.Engine
+	b.rotate("plain")
+	b.rotate("kept")
 	b.do("alice", "PUT", "/plain/two?tagging", `<Tagging><TagSet><Tag><Key>team</Key><Value>green</Value></Tag></TagSet></Tagging>`)
 	b.do("alice", "PUT", "/plain/one", "the first, anew", "x-amz-meta-a", "11", "x-amz-tagging", "team=blue")
 	b.do("alice", "PUT", "/plain?tagging", `<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>`)
@@ -311,6 +313,17 @@ func (b *builder) changes() {
 		i.Policy.Default, i.Policy.Next = 2, 3
 		return nil
 	})
+	b.keep(err)
+}
+
+// rotate gives a bucket a second generation of its keys.
+func (b *builder) rotate(name string) {
+	if b.err != nil {
+		return
+	}
+	of, err := b.g.Engine.Buckets().Get(b.ctx, name)
+	b.keep(err)
+	_, err = b.g.Engine.Buckets().Rotate(b.ctx, of)
 	b.keep(err)
 }
 

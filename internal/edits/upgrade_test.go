@@ -24,10 +24,14 @@ import (
 	"github.com/sanctum-storage/gateway/reseal"
 )
 
-const lastUnsealed = "../../testdata/store/v8"
+const (
+	lastUnsealed = "../../testdata/store/v8"
+	// lastOfOneGeneration was made by the last release whose buckets have one generation of
+	// their keys.
+	lastOfOneGeneration = "../../testdata/store/v14"
+)
 
-// old is a copy of the store that the last release without records left, and what it
-// answered.
+// old is a copy of the store that an earlier release left, and what it answered.
 type old struct {
 	t       *testing.T
 	path    string
@@ -36,10 +40,12 @@ type old struct {
 	answers []Answer
 }
 
-func openOld(t *testing.T) *old {
+func openOld(t *testing.T) *old { return openOldOf(t, lastUnsealed) }
+
+func openOldOf(t *testing.T, folder string) *old {
 	t.Helper()
 	o := &old{t: t}
-	text, err := os.ReadFile(filepath.Join(lastUnsealed, "scene.json"))
+	text, err := os.ReadFile(filepath.Join(folder, "scene.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +58,7 @@ func openOld(t *testing.T) *old {
 	}
 	o.scene, o.answers = frozen.Scene, frozen.Answers
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(lastUnsealed, "data"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(folder, "data"))); err != nil {
 		t.Fatal(err)
 	}
 	o.keepModes(dir)
@@ -181,6 +187,25 @@ func TestUpgradeSealsAnOldStore(t *testing.T) {
 		}
 		db.Close()
 	}
+}
+
+// A store whose buckets have one generation each is what it was, and their keys can be
+// rotated.
+func TestUpgradeToGenerations(t *testing.T) {
+	o := openOldOf(t, lastOfOneGeneration)
+	g := o.open()
+	o.same(g, "before")
+	page, err := g.Engine.Buckets().List(t.Context(), meta.BucketQuery{Limit: meta.MaxPage})
+	if err != nil || len(page) == 0 {
+		t.Fatalf("%d buckets, %v", len(page), err)
+	}
+	for _, b := range page {
+		if n, err := g.Engine.Buckets().Rotate(t.Context(), b); err != nil || n != 2 {
+			t.Errorf("%s: generation %d, %v", b.Name, n, err)
+		}
+	}
+	o.same(g, "rotated")
+	o.same(o.open(), "rotated, started anew")
 }
 
 // Each step may be the last of its process.

@@ -98,11 +98,31 @@ func (f *faultyStore) ScanSeeds(ctx context.Context, after meta.SeedPosition, li
 }
 
 func (f *faultyStore) RewrapSeeds(ctx context.Context, l meta.Lease, cs []meta.SeedChange) (int, error) {
-	return question(f, "RewrapSeeds", func() (int, error) { return f.s.RewrapSeeds(ctx, l, cs) })
+	return change(f, "RewrapSeeds", func() (int, error) { return f.s.RewrapSeeds(ctx, l, cs) })
 }
 
 func (f *faultyStore) RewrapSystemSeed(ctx context.Context, l meta.Lease, was, wrapped []byte) error {
 	return f.do("RewrapSystemSeed", func() error { return f.s.RewrapSystemSeed(ctx, l, was, wrapped) })
+}
+
+func (f *faultyStore) ScanKeys(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ScannedVersion, error) {
+	return question(f, "ScanKeys", func() ([]meta.ScannedVersion, error) { return f.s.ScanKeys(ctx, after, limit) })
+}
+
+func (f *faultyStore) RenewVersions(ctx context.Context, l meta.Lease, rs []meta.Renewal) (int, error) {
+	return change(f, "RenewVersions", func() (int, error) { return f.s.RenewVersions(ctx, l, rs) })
+}
+
+func (f *faultyStore) ScanUploadKeys(ctx context.Context, after meta.ID, limit int) ([]meta.Upload, error) {
+	return question(f, "ScanUploadKeys", func() ([]meta.Upload, error) { return f.s.ScanUploadKeys(ctx, after, limit) })
+}
+
+func (f *faultyStore) RenewUploads(ctx context.Context, l meta.Lease, rs []meta.UploadRenewal) (int, error) {
+	return change(f, "RenewUploads", func() (int, error) { return f.s.RenewUploads(ctx, l, rs) })
+}
+
+func (f *faultyStore) RenewSettings(ctx context.Context, l meta.Lease, id meta.ID, c meta.Change, settings []meta.Setting) error {
+	return f.do("RenewSettings", func() error { return f.s.RenewSettings(ctx, l, id, c, settings) })
 }
 
 func (f *faultyStore) Job(ctx context.Context, name string) ([]byte, error) {
@@ -145,8 +165,20 @@ func (f *faultyStore) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return f.do("DeleteBucket", func() error { return f.s.DeleteBucket(ctx, id) })
 }
 
-func (f *faultyStore) BucketSeeds(ctx context.Context, id meta.ID) ([]meta.BucketSeed, error) {
-	return question(f, "BucketSeeds", func() ([]meta.BucketSeed, error) { return f.s.BucketSeeds(ctx, id) })
+func (f *faultyStore) BucketSeeds(ctx context.Context, id meta.ID) (meta.BucketSeeds, error) {
+	return question(f, "BucketSeeds", func() (meta.BucketSeeds, error) { return f.s.BucketSeeds(ctx, id) })
+}
+
+func (f *faultyStore) AddGeneration(ctx context.Context, c meta.Change, seed meta.BucketSeed) error {
+	return f.do("AddGeneration", func() error { return f.s.AddGeneration(ctx, c, seed) })
+}
+
+func (f *faultyStore) DropGeneration(ctx context.Context, id meta.ID, c meta.Change, generation uint32) error {
+	return f.do("DropGeneration", func() error { return f.s.DropGeneration(ctx, id, c, generation) })
+}
+
+func (f *faultyStore) FormerSeeds(ctx context.Context, after meta.SeedPosition, limit int) ([]meta.BucketSeed, error) {
+	return question(f, "FormerSeeds", func() ([]meta.BucketSeed, error) { return f.s.FormerSeeds(ctx, after, limit) })
 }
 
 func (f *faultyStore) Object(ctx context.Context, bucket meta.ID, key string) (meta.Version, error) {

@@ -10,7 +10,7 @@ import (
 func testBuckets(f *fixture) {
 	_, err := f.s.Bucket(f.ctx, "photos")
 	f.is(err, meta.ErrNoBucket)
-	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: f.root, Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now}
+	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: f.root, Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now, Generation: 3}
 	seed := meta.BucketSeed{Bucket: b.ID, Generation: 3, Wrapped: []byte("wrapped")}
 	f.ok(f.s.CreateBucket(f.ctx, b, seed, meta.MaxBucketCount))
 	got, err := f.s.Bucket(f.ctx, "photos")
@@ -18,7 +18,7 @@ func testBuckets(f *fixture) {
 	same(f, got, b)
 	seeds, err := f.s.BucketSeeds(f.ctx, b.ID)
 	f.ok(err)
-	same(f, seeds, []meta.BucketSeed{seed})
+	same(f, seeds, meta.BucketSeeds{Bucket: b, Seeds: []meta.BucketSeed{seed}})
 	_, err = f.s.BucketSeeds(f.ctx, meta.NewID())
 	f.is(err, meta.ErrNoBucket)
 

@@ -32,7 +32,7 @@ func testResidency(f *fixture) {
 
 	create := func(residency []string) (meta.Bucket, error) {
 		id := meta.NewID()
-		b := meta.Bucket{ID: id, Name: id.String(), Owner: u.ID, Residency: residency, Backend: here, Created: f.now}
+		b := meta.Bucket{ID: id, Name: id.String(), Owner: u.ID, Residency: residency, Backend: here, Created: f.now, Generation: 1}
 		return b, f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: id, Generation: 1}, meta.MaxBucketCount)
 	}
 	most := slices.Repeat([]string{strings.Repeat("r", meta.MaxPlaceName)}, meta.MaxResidency)

@@ -12,7 +12,7 @@ import (
 func (f *fixture) upload(bucket meta.ID, key string) meta.Upload {
 	f.Helper()
 	u := meta.Upload{
-		ID: meta.NewID(), Bucket: bucket, Key: key, Owner: meta.NewID(), Created: f.now, Generation: 2,
+		ID: meta.NewID(), Bucket: bucket, Key: key, Owner: meta.NewID(), Created: f.now, Generation: 1,
 		WrappedKey: []byte("parts key"), Settings: []byte("settings"), State: meta.UploadOpen,
 	}
 	f.ok(f.s.CreateUpload(f.ctx, u))
@@ -63,7 +63,7 @@ func testUpload(f *fixture) {
 	_, err := f.s.Upload(f.ctx, meta.NewID())
 	f.is(err, meta.ErrNotFound)
 	u := meta.Upload{
-		ID: meta.NewID(), Bucket: b, Key: "k\xff", Owner: meta.NewID(), Created: f.now, Generation: 9,
+		ID: meta.NewID(), Bucket: b, Key: "k\xff", Owner: meta.NewID(), Created: f.now, Generation: 1,
 		WrappedKey: []byte("wrapped"), Settings: []byte("settings"), State: meta.UploadOpen,
 	}
 	f.ok(f.s.CreateUpload(f.ctx, u))

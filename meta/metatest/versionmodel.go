@@ -30,7 +30,7 @@ const modelSteps = 300
 func testVersionModel(f *fixture) {
 	m := &versionModel{fixture: f, r: f.random(), keys: make(map[string][]meta.Version)}
 	owner, _ := f.tenant("owner")
-	m.bucket = meta.Bucket{ID: meta.NewID(), Name: "modelled", Owner: owner.ID, Backend: here, Created: f.now}
+	m.bucket = meta.Bucket{ID: meta.NewID(), Name: "modelled", Owner: owner.ID, Backend: here, Created: f.now, Generation: 1}
 	f.ok(f.s.CreateBucket(f.ctx, m.bucket, meta.BucketSeed{Bucket: m.bucket.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	f.putInline(f.bucket("another"), "a")
 	for step := range modelSteps {

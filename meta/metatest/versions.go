@@ -150,7 +150,7 @@ func testSetVersioning(f *fixture) {
 	f.checkLedger()
 
 	// A bucket can be created with versioning and locks.
-	locked := meta.Bucket{ID: meta.NewID(), Name: "locked", Owner: f.root, Backend: here, Created: f.now, Lock: true}
+	locked := meta.Bucket{ID: meta.NewID(), Name: "locked", Owner: f.root, Backend: here, Created: f.now, Lock: true, Generation: 1}
 	seed := meta.BucketSeed{Bucket: locked.ID, Generation: 1, Wrapped: []byte("seed")}
 	f.is(f.s.CreateBucket(f.ctx, locked, seed, meta.MaxBucketCount), meta.ErrConflict)
 	locked.Versioning = meta.VersioningEnabled

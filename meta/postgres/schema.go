@@ -19,7 +19,7 @@ import (
 )
 
 // SchemaVersion is the number of this release's last migration for PostgreSQL.
-const SchemaVersion = 15
+const SchemaVersion = 17
 
 //go:embed migrations/*.sql
 var files embed.FS

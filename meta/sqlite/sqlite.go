@@ -72,7 +72,7 @@ type Options struct {
 }
 
 // SchemaVersion is the number of this release's last migration for SQLite.
-const SchemaVersion = 15
+const SchemaVersion = 16
 
 // schema has the migrations without translation.
 var schema = sqlstore.Schema{Dialect: goose.DialectSQLite3}

@@ -65,6 +65,9 @@ func frozenIn(t *testing.T, folder string) (c contents) {
 	for i := range c.Versions {
 		c.Versions[i].Null, c.Versions[i].Latest = true, true
 	}
+	for i := range c.Buckets {
+		c.Buckets[i].Generation = 1
+	}
 	for _, page := range c.Lists {
 		for i := range page.Entries {
 			page.Entries[i].Null = true
@@ -110,7 +113,7 @@ func contentsOf(s meta.Store) (c contents) {
 	}
 	c.Buckets = must(s.ListBuckets(ctx, meta.BucketQuery{Limit: meta.MaxPage}))
 	for _, b := range c.Buckets {
-		c.Seeds = append(c.Seeds, must(s.BucketSeeds(ctx, b.ID))...)
+		c.Seeds = append(c.Seeds, must(s.BucketSeeds(ctx, b.ID)).Seeds...)
 		page := must(s.ListObjects(ctx, meta.ListQuery{Bucket: b.ID, Limit: meta.MaxPage}))
 		c.Lists = append(c.Lists, page)
 		for _, e := range page.Entries {

@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision, record"
+const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision, generation, record"
 
 // CreateBucket implements meta.Buckets. The locks are taken in the order tenant, backend,
 // deployment, bucket.
@@ -49,13 +49,13 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return meta.ErrExists
 		}
 		err = inserted(tx, meta.ErrExists,
-			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
 			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), joinResidency(b.Residency), int64(b.Backend),
-			micros(b.Created), int64(b.Versioning), number(b.Lock), blob(b.Record))
+			micros(b.Created), int64(b.Versioning), number(b.Lock), int64(seed.Generation), blob(b.Record))
 		if err != nil {
 			return err
 		}
-		if err := addGuards(tx, b.ID, b.Versioning); err != nil {
+		if err := addGuards(tx, b.ID, b.Versioning, seed.Generation); err != nil {
 			return err
 		}
 		// Counted after the insert and with it, so that the count is right whatever was there
@@ -67,9 +67,7 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		if has > most {
 			return meta.ErrTooMany
 		}
-		_, err = tx.Exec("INSERT INTO bucket_seeds (bucket_id, generation, wrapped) VALUES (?, ?, ?)",
-			b.ID[:], int64(seed.Generation), blob(seed.Wrapped))
-		return err
+		return insertSeed(tx, &seed)
 	})
 }
 
@@ -84,7 +82,7 @@ func scanBucket(r Row) (b meta.Bucket, err error) {
 func bucketTo(b *meta.Bucket) []any {
 	return []any{(*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
 		(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
-		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision, &b.Record}
+		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision, orZero(&b.Generation), &b.Record}
 }
 
 // Bucket implements meta.Buckets.
@@ -166,21 +164,4 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 		_, err := tx.Exec("INSERT INTO dying_buckets (id) VALUES (?)", id[:])
 		return err
 	})
-}
-
-// BucketSeeds implements meta.Buckets.
-// The newest generation comes first. A bucket always has a seed, so no row means no bucket.
-func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {
-	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		seeds, err = collect(tx, func(r Row) (seed meta.BucketSeed, err error) {
-			seed.Bucket = id
-			err = r.Scan(&seed.Generation, &seed.Wrapped)
-			return seed, err
-		}, "SELECT generation, wrapped FROM bucket_seeds WHERE bucket_id = ? ORDER BY generation DESC", id[:])
-		if err == nil && len(seeds) == 0 {
-			return meta.ErrNoBucket
-		}
-		return err
-	})
-	return seeds, err
 }

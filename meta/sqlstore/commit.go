@@ -38,7 +38,7 @@ var errTaken = fmt.Errorf("%w: the key holds an object", meta.ErrConflict)
 // add makes c's version the first of a vacant key. An engine may send all its
 // statements together.
 func add(tx Tx, c meta.Commit) error {
-	if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
+	if err := holdVersioning(tx, c.Version.Bucket, c.Versioning, c.Newest); err != nil {
 		return err
 	}
 	if err := addBody(tx, c); err != nil {
@@ -60,7 +60,7 @@ func add(tx Tx, c meta.Commit) error {
 // held, and the new body is still reserved.
 func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
 	return s.writeIn(ctx, func(tx Tx) error {
-		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
+		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning, c.Newest); err != nil {
 			return err
 		}
 		// The new body is counted before the old one is dropped, because both are

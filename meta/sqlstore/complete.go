@@ -26,7 +26,7 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 		if err != nil {
 			return err
 		}
-		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
+		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning, c.Newest); err != nil {
 			return err
 		}
 		return replace(tx, c.Version, c.Versioning, c.Expect, c.Prove, func() error {

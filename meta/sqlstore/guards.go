@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -15,7 +16,7 @@ import (
 // within days.
 //
 // So such an engine has Guards rows for each bucket, which repeat the bucket's
-// versioning. A writer locks one of them, which few others use at the same time; a
+// versioning and generation. A writer locks one of them, which few others use at the same time; a
 // change locks all of them. There are no guards while a gateway of a release
 // without them may serve. Then, and for a bucket whose guards have not been made
 // yet, writers lock the bucket's own row. A change always locks the bucket's row
@@ -24,7 +25,7 @@ import (
 // Guards is the number of guards of a bucket.
 const Guards = 128
 
-// errUnguarded: the guard is missing, or has another versioning.
+// errUnguarded: the guard is missing, or has another versioning or generation.
 var errUnguarded = errors.New("sqlstore: the bucket has no such guard")
 
 // unguarded is a transaction that locks the bucket's own row.
@@ -43,26 +44,37 @@ func (s *Store) writeIn(ctx context.Context, intent func(Tx) error) error {
 }
 
 // holdVersioning returns ErrVersioning unless the bucket exists with this
-// versioning, and keeps it so until the transaction ends. Only writeIn runs such
-// intents.
+// versioning and this generation, 0 for any, and keeps it so until the transaction ends.
+// Only writeIn runs such intents.
 // With a guard the check is part of the statement's condition, so that it costs no round trip of
 // its own. errUnguarded may mean a missing guard as well as another versioning, and writeIn tells
 // them apart.
-func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
+func holdVersioning(tx Tx, id meta.ID, v meta.Versioning, generation uint32) error {
+	least, most := generations(generation)
 	if slot := tx.Guard(); slot >= 0 {
-		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ? AND versioning = ?"+forShare+InAnyOrder,
-			id[:], slot, int64(v))
+		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ? AND versioning = ? AND generation BETWEEN ? AND ?"+forShare+InAnyOrder,
+			id[:], slot, int64(v), least, most)
 	}
-	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare+InAnyOrder, id[:], int64(v))
+	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ? AND generation BETWEEN ? AND ?"+forShare+InAnyOrder,
+		id[:], int64(v), least, most)
 }
 
-// holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from being
-// deleted until the transaction ends. Only writeIn runs such intents.
-func holdBucket(tx Tx, id meta.ID) error {
-	if slot := tx.Guard(); slot >= 0 {
-		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ?"+forShare, id[:], slot)
+// generations are the bounds of what a bucket's generation may be; 0 stands for any.
+func generations(generation uint32) (least, most int64) {
+	if generation == 0 {
+		return 0, math.MaxUint32
 	}
-	return soon(tx, meta.ErrNoBucket, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
+	return int64(generation), int64(generation)
+}
+
+// holdGeneration is holdVersioning whatever the versioning is.
+func holdGeneration(tx Tx, id meta.ID, generation uint32) error {
+	least, most := generations(generation)
+	if slot := tx.Guard(); slot >= 0 {
+		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ? AND generation BETWEEN ? AND ?"+forShare,
+			id[:], slot, least, most)
+	}
+	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND generation BETWEEN ? AND ?"+forShare, id[:], least, most)
 }
 
 // lockGuards waits for all writers of a bucket, and blocks later ones until the
@@ -79,11 +91,11 @@ func lockGuards(tx Tx, id meta.ID) error {
 
 // addGuards makes the guards of a bucket that is new or whose row is locked.
 // Guards that exist already stay as they are.
-func addGuards(tx Tx, id meta.ID, v meta.Versioning) error {
+func addGuards(tx Tx, id meta.ID, v meta.Versioning, generation uint32) error {
 	if tx.Guard() < 0 {
 		return nil
 	}
-	_, err := tx.Exec(insertGuards, id[:], int64(v), Guards-1)
+	_, err := tx.Exec(insertGuards, id[:], int64(v), int64(generation), Guards-1)
 	return err
 }
 
@@ -91,19 +103,19 @@ func addGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 // guards serves, now or later.
 const mayGuard = "sealing = 3"
 
-const insertGuards = "INSERT INTO bucket_guards (bucket_id, slot, versioning) " +
-	"SELECT ?, slots.slot, ? FROM generate_series(0, ?) AS slots(slot), deployment WHERE " + mayGuard + " ON CONFLICT DO NOTHING"
+const insertGuards = "INSERT INTO bucket_guards (bucket_id, slot, versioning, generation) " +
+	"SELECT ?, slots.slot, ?, ? FROM generate_series(0, ?) AS slots(slot), deployment WHERE " + mayGuard + " ON CONFLICT DO NOTHING"
 
-// changeGuards locks the guards of a bucket whose own row is locked, and gives them
-// the new versioning.
-func changeGuards(tx Tx, id meta.ID, v meta.Versioning) error {
+// changeGuards locks the guards of a bucket whose own row is locked, and gives one of
+// their columns a new value.
+func changeGuards(tx Tx, id meta.ID, column string, value int64) error {
 	if tx.Guard() < 0 {
 		return nil
 	}
 	if err := lockGuards(tx, id); err != nil {
 		return err
 	}
-	_, err := tx.Exec("UPDATE bucket_guards SET versioning = ? WHERE bucket_id = ?", int64(v), id[:])
+	_, err := tx.Exec("UPDATE bucket_guards SET "+column+" = ? WHERE bucket_id = ?", value, id[:])
 	return err
 }
 
@@ -142,13 +154,14 @@ func GuardBuckets(ctx context.Context, run Runner, after meta.ID, limit int) (la
 func guardBucket(ctx context.Context, run Runner, id meta.ID) error {
 	return run.Write(ctx, func(tx Tx) error {
 		var v meta.Versioning
-		err := tx.QueryRow("SELECT versioning FROM buckets WHERE id = ?"+forUpdate, id[:]).Scan(orZero(&v))
+		var generation uint32
+		err := tx.QueryRow("SELECT versioning, generation FROM buckets WHERE id = ?"+forUpdate, id[:]).Scan(orZero(&v), orZero(&generation))
 		if err != nil {
 			if found(err, meta.ErrNoBucket) == meta.ErrNoBucket {
 				return nil // it was deleted meanwhile
 			}
 			return err
 		}
-		return addGuards(tx, id, v)
+		return addGuards(tx, id, v, generation)
 	})
 }

@@ -20,11 +20,14 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 		if versioning != meta.VersioningOff && r.Version.IsZero() && (r.Marker.ID.IsZero() || checkKey(r.Key) != nil) {
 			return nil, errors.New("removal without a marker or with no possible key: no such intent")
 		}
+		if r.Newest != rs[0].Newest {
+			return nil, errors.New("removals that go by different generations: no such intent")
+		}
 	}
 	var done []meta.Removed
 	err := s.writeIn(ctx, func(tx Tx) error {
 		done = make([]meta.Removed, len(rs))
-		if err := holdVersioning(tx, bucket, versioning); err != nil {
+		if err := holdVersioning(tx, bucket, versioning, rs[0].Newest); err != nil {
 			return err
 		}
 		a, err := lookAhead(tx, bucket, versioning, rs)

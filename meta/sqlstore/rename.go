@@ -16,7 +16,7 @@ func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
 		return err
 	}
 	err := s.writeIn(ctx, func(tx Tx) error {
-		if err := holdVersioning(tx, r.Bucket, meta.VersioningOff); err != nil {
+		if err := holdVersioning(tx, r.Bucket, meta.VersioningOff, r.Newest); err != nil {
 			return err
 		}
 		from, to, err := lockEnds(tx, &r)

@@ -18,16 +18,23 @@ const (
 	scannedVersions = headColumns + ", " + listedColumns + ", " + placeColumns + "bucket_id, key, version_id, public"
 )
 
-// ScanObjects implements meta.Objects. No index has this order, so four bounded looks together
-// find the rows of the page, and the page is sorted here.
-func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) (vs []meta.ScannedVersion, err error) {
+// ScanObjects implements meta.Objects.
+func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ScannedVersion, error) {
+	return s.scanVersions(ctx, after, limit, scannedObjects, scannedVersions, func(r Row) (meta.ScannedVersion, error) {
+		return scanScanned(r, nil)
+	})
+}
+
+// scanVersions reads a page of columns of both tables. No index has the order of scans, so four
+// bounded looks together find the rows of the page, and the page is sorted here.
+func (s *Store) scanVersions(ctx context.Context, after meta.ObjectPosition, limit int, objects, versions string, scan func(Row) (meta.ScannedVersion, error)) (vs []meta.ScannedVersion, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
 	err = s.run.Snapshot(ctx, func(tx Tx) error {
 		vs = nil
-		for _, look := range scanLooks(after, limit) {
-			more, err := collect(tx, scanScanned, look.query, look.args...)
+		for _, look := range scanLooks(objects, versions, after, limit) {
+			more, err := collect(tx, scan, look.query, look.args...)
 			if err != nil {
 				return err
 			}
@@ -56,30 +63,34 @@ type scanLook struct {
 // scanLooks returns statements whose rows together include the first limit rows
 // above the position. Rows whose bucket has no possible id have no position, and are
 // left to Verify.
-func scanLooks(after meta.ObjectPosition, limit int) []scanLook {
+func scanLooks(objects, versions string, after meta.ObjectPosition, limit int) []scanLook {
 	after.Key = max(after.Key, "\x00") // no key is lower, and a comparison with NULL is never true
 	bucket, key, id := after.Bucket[:], text(after.Key), after.Version[:]
 	null := make([]byte, len(id))
 	const possible = " AND LENGTH(bucket_id) = 16"
 	return []scanLook{
-		{"SELECT " + scannedObjects + " FROM objects WHERE (bucket_id, key) >= (?, ?)" + possible + " ORDER BY bucket_id, key LIMIT ?",
+		{"SELECT " + objects + " FROM objects WHERE (bucket_id, key) >= (?, ?)" + possible + " ORDER BY bucket_id, key LIMIT ?",
 			[]any{bucket, keyAfter(after.Key), limit}},
-		{"SELECT " + scannedObjects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
+		{"SELECT " + objects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
 		// The index has a key's null version first, whatever its id. So this asks
 		// for one more row, and for the null version of the position's own key.
-		{"SELECT " + scannedVersions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
+		{"SELECT " + versions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
 			[]any{bucket, key, id, limit + 1}},
-		{"SELECT " + scannedVersions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",
+		{"SELECT " + versions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",
 			[]any{bucket, key, null, id}},
 	}
 }
 
-// scanScanned reads a row, and of one that an edit made unreadable as much as can be read.
-func scanScanned(r Row) (v meta.ScannedVersion, err error) {
+// scanScanned reads a row and, if wrapped is not nil, its wrapped key behind the other columns. Of
+// a row that an edit made unreadable it reads as much as can be read.
+func scanScanned(r Row, wrapped *[]byte) (v meta.ScannedVersion, err error) {
 	var written, public cutColumn
 	row := &lenientRow{Row: r}
-	err = scanVersion(row, &v.Version, append(append([]any{&v.ListRecord, &v.Marks}, place(&v.Version)...),
-		(*idColumn)(&v.Bucket), (*textColumn)(&v.Key), &written, &public)...)
+	more := append(append([]any{&v.ListRecord, &v.Marks}, place(&v.Version)...), (*idColumn)(&v.Bucket), (*textColumn)(&v.Key), &written, &public)
+	if wrapped != nil {
+		more = append(more, wrapped)
+	}
+	err = scanVersion(row, &v.Version, more...)
 	if !row.read {
 		return v, err
 	}

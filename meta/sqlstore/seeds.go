@@ -12,10 +12,7 @@ func (s *Store) ScanSeeds(ctx context.Context, after meta.SeedPosition, limit in
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		seeds, err = collect(tx, func(r Row) (seed meta.BucketSeed, err error) {
-			err = r.Scan((*idColumn)(&seed.Bucket), &seed.Generation, &seed.Wrapped)
-			return seed, err
-		}, "SELECT bucket_id, generation, wrapped FROM bucket_seeds WHERE (bucket_id, generation) > (?, ?)"+
+		seeds, err = collect(tx, scanSeed, "SELECT "+seedColumns+" FROM bucket_seeds WHERE (bucket_id, generation) > (?, ?)"+
 			" ORDER BY bucket_id, generation LIMIT ?", after.Bucket[:], int64(after.Generation), limit)
 		return err
 	})

@@ -35,8 +35,8 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	if err := checkKey(u.Key); err != nil {
 		return err
 	}
-	return s.writeIn(growing(ctx), func(tx Tx) error {
-		if err := holdBucket(tx, u.Bucket); err != nil {
+	err := s.writeIn(growing(ctx), func(tx Tx) error {
+		if err := holdGeneration(tx, u.Bucket, u.Generation); err != nil {
 			return err
 		}
 		err := inserted(tx, meta.ErrExists, `INSERT INTO uploads (id, bucket_id, key, owner, created, generation,
@@ -49,6 +49,7 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 		}
 		return (&usageChange{Uploads: 1}).write(tx, u.Bucket)
 	})
+	return s.orNoBucket(ctx, u.Bucket, err)
 }
 
 // Upload implements meta.Uploads.

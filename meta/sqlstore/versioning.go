@@ -32,7 +32,7 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 		if revision != c.Revision {
 			return fmt.Errorf("%w: the bucket has another revision", meta.ErrConflict)
 		}
-		if err := changeGuards(tx, id, v); err != nil {
+		if err := changeGuards(tx, id, "versioning", int64(v)); err != nil {
 			return err
 		}
 		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1, record = ? WHERE id = ?",
@@ -41,7 +41,7 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 }
 
 // orNoBucket replaces ErrVersioning by ErrNoBucket if the bucket does not exist,
-// because holdVersioning cannot tell the two apart.
+// because holdVersioning and holdGeneration cannot tell the two apart.
 // The look is outside the transaction, which is over. A bucket that is deleted in between is
 // ErrNoBucket, which is true by then.
 func (s *Store) orNoBucket(ctx context.Context, id meta.ID, err error) error {

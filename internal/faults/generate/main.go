@@ -24,6 +24,7 @@ const output = "store_generated.go"
 // result beside its error counts as a change anyway, and all others are questions.
 var changes = []string{
 	"ExpireUploads", "FoldUsage", "ForgetRenames", "Reclaim", "MoveBuckets", "RemoveObjects", "ResealVersions",
+	"RenewVersions", "RenewUploads", "RewrapSeeds",
 	"Sweep", "TakeLease", "TrimUploads",
 }
 
