@@ -7,6 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/encrypt/keytest"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/jobs"
 	"github.com/sanctum-storage/gateway/rewrap"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -58,7 +59,7 @@ func TestRewrap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.State != rewrap.Running {
+		if report.State != jobs.Running {
 			break
 		}
 	}
@@ -81,7 +82,7 @@ func TestRevocations(t *testing.T) {
 	}
 	decode(t, s.call(t, "POST", "/v1/keys/revocations", `{"bucket":"revoked"}`), 204, nil)
 	decode(t, s.call(t, "POST", "/v1/keys/revocations", `{"all":true}`), 204, nil)
-	if _, err := s.Engine.Buckets().Keys(t.Context(), b.ID); !errors.Is(err, s3err.KMSDisabled) {
+	if _, err := s.Engine.Buckets().Keys(t.Context(), b); !errors.Is(err, s3err.KMSDisabled) {
 		t.Errorf("the keys of a revoked bucket: %v", err)
 	}
 	var list admin.Revocations

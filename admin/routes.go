@@ -34,15 +34,17 @@ var paging = []string{"after", "limit"}
 
 // Faults of several calls.
 var (
-	noTenant   = fault{s3err.NoSuchEntity, "there is no such tenant"}
-	noUser     = fault{s3err.NoSuchEntity, "there is no such tenant or user"}
-	noBackend  = fault{s3err.NoSuchEntity, "there is no such backend"}
-	noBucket   = fault{s3err.NoSuchBucket, "there is no such bucket"}
-	badPage    = fault{s3err.InvalidArgument, "`limit` is not a number from 1 to 1000"}
-	badKey     = fault{s3err.InvalidArgument, "the access key or secret key has a form that is not allowed"}
-	keyTaken   = fault{s3err.EntityAlreadyExists, "the access key exists already"}
-	badLimit   = fault{s3err.InvalidArgument, "a limit is below zero"}
-	userLimits = fault{s3err.InvalidArgument, "a limit is below zero, or one that users cannot have"}
+	noTenant     = fault{s3err.NoSuchEntity, "there is no such tenant"}
+	noUser       = fault{s3err.NoSuchEntity, "there is no such tenant or user"}
+	noBackend    = fault{s3err.NoSuchEntity, "there is no such backend"}
+	noBucket     = fault{s3err.NoSuchBucket, "there is no such bucket"}
+	badPage      = fault{s3err.InvalidArgument, "`limit` is not a number from 1 to 1000"}
+	badKey       = fault{s3err.InvalidArgument, "the access key or secret key has a form that is not allowed"}
+	keyTaken     = fault{s3err.EntityAlreadyExists, "the access key exists already"}
+	badLimit     = fault{s3err.InvalidArgument, "a limit is below zero"}
+	rotating     = fault{s3err.EntityAlreadyExists, "keys are being rotated already"}
+	rotatingAway = fault{s3err.ServiceUnavailable, "the key provider is away, or the store is known to be older than its storage"}
+	userLimits   = fault{s3err.InvalidArgument, "a limit is below zero, or one that users cannot have"}
 )
 
 // table has every call, in the order of docs/admin-api.md.
@@ -122,6 +124,23 @@ var table = []route{
 			{s3err.InvalidArgument, "there is no such padding"},
 		}, (*Server).setBucket},
 
+	{"GET", "/buckets/{bucket}/keys", "ListGenerations", "Lists the generations of a bucket's keys, the newest first.",
+		nil, nil, 200, Generations{}, []fault{noBucket}, (*Server).listGenerations},
+	{"POST", "/buckets/{bucket}/keys", "RotateKeys",
+		"Gives a bucket a new generation of its keys, by which everything is written at once, and starts the rotation.",
+		nil, nil, 200, NewGeneration{}, []fault{noBucket, rotating, rotatingAway,
+			{s3err.InvalidRequest, "the bucket has 16 generations, or rows of an earlier release are being sealed"},
+			{s3err.KMSDisabled, "the current key of the key provider is disabled"},
+			{s3err.KMSNotFound, "the current key of the key provider does not exist"},
+		}, (*Server).rotateBucket},
+	{"DELETE", "/buckets/{bucket}/keys/{generation}", "DestroyGeneration",
+		"Destroys a former generation of a bucket's keys, after a look at every row of the bucket.",
+		nil, nil, 204, nil, []fault{noBucket,
+			{s3err.NoSuchEntity, "the bucket has no such former generation"},
+			{s3err.InvalidArgument, "the generation is not a number"},
+			{s3err.InvalidRequest, "rows refer to the generation, it is the newest, or keys are being rotated or rewrapped"},
+		}, (*Server).destroyGeneration},
+
 	{"GET", "/backends", "ListBackends", "Lists all backends, including retired ones.",
 		nil, nil, 200, Backends{}, nil, (*Server).listBackends},
 	{"GET", "/backends/{backend}/stored", "CountStored",
@@ -175,6 +194,14 @@ var table = []route{
 			{s3err.InvalidArgument, "not one thing is named"},
 			{s3err.NoSuchEntity, "these keys are not revoked"},
 		}, (*Server).restoreKeys},
+	{"GET", "/keys/rotation", "GetRotation", "Shows how far the rotation of buckets' keys is, or how the last one ended.",
+		nil, nil, 200, Rotation{}, []fault{{s3err.NoSuchEntity, "keys were never rotated"}}, (*Server).getRotation},
+	{"POST", "/keys/rotation", "StartRotation",
+		"Starts bringing everything under the newest generation of its bucket's keys, of which each bucket gets one first " +
+			"if all are asked for. The gateways do it in the background.",
+		nil, StartRotation{}, 204, nil, []fault{rotating}, (*Server).startRotation},
+	{"DELETE", "/keys/rotation", "StopRotation", "Stops the rotation. Rows that were rewrapped stay so, and another start goes on.",
+		nil, nil, 204, nil, []fault{{s3err.NoSuchEntity, "no keys are being rotated"}}, (*Server).stopRotation},
 }
 
 // everywhere are the errors that any call may have, after those of its row.

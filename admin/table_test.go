@@ -150,6 +150,14 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 		{s3err.InvalidArgument, "GET", "/v1/keys?after=x", ""},
 		{s3err.NoSuchEntity, "GET", "/v1/keys/rewrap", ""},
 		{s3err.NoSuchEntity, "DELETE", "/v1/keys/rewrap", ""},
+		{s3err.NoSuchEntity, "GET", "/v1/keys/rotation", ""},
+		{s3err.NoSuchEntity, "DELETE", "/v1/keys/rotation", ""},
+		{s3err.NoSuchBucket, "GET", "/v1/buckets/nothing/keys", ""},
+		{s3err.NoSuchBucket, "POST", "/v1/buckets/nothing/keys", ""},
+		{s3err.NoSuchBucket, "DELETE", "/v1/buckets/nothing/keys/1", ""},
+		{s3err.NoSuchEntity, "DELETE", "/v1/buckets/records/keys/7", ""},
+		{s3err.InvalidArgument, "DELETE", "/v1/buckets/records/keys/first", ""},
+		{s3err.InvalidRequest, "DELETE", "/v1/buckets/records/keys/1", ""},
 	} {
 		try(c.code, c.method, c.target, c.body)
 	}
@@ -158,10 +166,19 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 	} {
 		keys.Set(fault)
 		try(code, "POST", "/v1/keys/rewrap", "")
+		try(code, "POST", "/v1/buckets/records/keys", "")
 	}
 	keys.Set(keytest.Works)
 	decode(t, s.call(t, "POST", "/v1/keys/rewrap", ""), 204, nil)
 	try(s3err.EntityAlreadyExists, "POST", "/v1/keys/rewrap", "")
+	for range meta.MaxGenerations - 1 {
+		decode(t, s.call(t, "POST", "/v1/buckets/records/keys", ""), 200, nil)
+		decode(t, s.call(t, "DELETE", "/v1/keys/rotation", ""), 204, nil)
+	}
+	try(s3err.InvalidRequest, "POST", "/v1/buckets/records/keys", "")
+	decode(t, s.call(t, "POST", "/v1/keys/rotation", `{"all":false}`), 204, nil)
+	try(s3err.EntityAlreadyExists, "POST", "/v1/keys/rotation", `{"all":true}`)
+	try(s3err.EntityAlreadyExists, "POST", "/v1/buckets/records/keys", "")
 	for _, of := range []struct {
 		there, absent string
 		code          s3err.Code

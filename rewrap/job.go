@@ -2,63 +2,31 @@ package rewrap
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/jobs"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// State is what became of a job.
-type State string
-
-// States of a job.
+// Stages of a job, in their order.
 const (
-	Running State = "running"
-	Stopped State = "stopped" // by the operator; Start goes on, since done seeds are done
-	Done    State = "done"    // every seed was found under the key
-	Failed  State = "failed"  // some seeds cannot be brought under the key: see Failures
-)
-
-// Stage is the part of a running job.
-type Stage string
-
-// The stages of a job, in their order.
-const (
-	Counting   Stage = "counting"   // how many seeds there are, and how many are under other keys
-	Rewrapping Stage = "rewrapping" // those
-	Proving    Stage = "proving"    // that none is left
-)
-
-const (
-	// jobName is the name of the job's document.
-	jobName = "rewrap"
-	// maxFailures bounds the failures that are told one by one.
-	maxFailures = 20
-	// maxError bounds the text of an error that is told.
-	maxError = 500
+	Counting   jobs.Stage = "counting"   // how many seeds there are, and how many are under other keys
+	Rewrapping jobs.Stage = "rewrapping" // those
+	Proving    jobs.Stage = "proving"    // that none is left
 )
 
 // Job is the rewrapping of all seeds under one key, as the store keeps it. Its numbers are
 // for people. Whether a seed is done, its wrap says.
 type Job struct {
-	State     State     `json:"state"`
-	Key       string    `json:"key"` // that the seeds come under
-	Stage     Stage     `json:"stage"`
-	Started   time.Time `json:"started"`
-	Changed   time.Time `json:"changed"`
-	Round     int       `json:"round"`              // of rewrapping and proving, from 1
-	Seeds     int       `json:"seeds"`              // that there are, by the last count
-	Old       int       `json:"old"`                // of those, under other keys when the job began
-	Rewrapped int       `json:"rewrapped"`          // so far
-	Left      int       `json:"left"`               // under other keys, by the last proof
-	Failed    int       `json:"failed"`             // in this round
-	Failures  []string  `json:"failures,omitempty"` // the first of them
-	Waiting   string    `json:"waiting,omitempty"`  // why the last step came to nothing; it is tried again
-	After     *Position `json:"after,omitempty"`    // the last seed that this stage has looked at
+	jobs.Head
+	Key       string    `json:"key"`             // that the seeds come under
+	Seeds     int       `json:"seeds"`           // that there are, by the last count
+	Old       int       `json:"old"`             // of those, under other keys when the job began
+	Rewrapped int       `json:"rewrapped"`       // so far
+	Left      int       `json:"left"`            // under other keys, by the last proof
+	After     *Position `json:"after,omitempty"` // the last seed that this stage has looked at
 }
 
 // Position is a place in the order of seeds: the system's, then those of buckets.
@@ -67,102 +35,42 @@ type Position struct {
 	Generation uint32  `json:"generation"`
 }
 
+// kind is this job among all.
+var kind = jobs.Kind[Job]{
+	Name: "rewrap", Head: func(j *Job) *jobs.Head { return &j.Head },
+	Running:    s3err.New(s3err.EntityAlreadyExists, "Seeds are being rewrapped already."),
+	NotRunning: s3err.New(s3err.NoSuchEntity, "No seeds are being rewrapped."),
+}
+
 // begin makes the job one from its beginning, under a key.
 func (j *Job) begin(key string) {
-	*j = Job{State: Running, Key: key, Stage: Counting, Round: 1, Started: j.Started, Changed: j.Changed}
+	*j = Job{Head: jobs.Head{State: jobs.Running, Stage: Counting, Round: 1, Started: j.Started, Changed: j.Changed}, Key: key}
 }
 
 // enter begins a stage.
-func (j *Job) enter(stage Stage) { j.Stage, j.After = stage, nil }
-
-// fail counts a seed that cannot be rewrapped.
-func (j *Job) fail(seed *engine.Seed, err error) {
-	if j.Failed++; len(j.Failures) < maxFailures {
-		j.Failures = append(j.Failures, shortened(fmt.Sprintf("%s: %v", seed, err)))
-	}
-}
-
-func shortened(text string) string {
-	if len(text) > maxError {
-		return text[:maxError] + "…"
-	}
-	return text
-}
-
-// read returns the job with its document; nil: there was none yet.
-func read(ctx context.Context, seeds *engine.Seeds) (document []byte, job *Job, err error) {
-	document, err = seeds.Job(ctx, jobName)
-	if err != nil || document == nil {
-		return nil, nil, err
-	}
-	job = new(Job)
-	if err := json.Unmarshal(document, job); err != nil {
-		// Whatever it was, it is no reason never to rewrap again: nothing is decided by it.
-		return document, &Job{State: Stopped, Failures: []string{"the job's document cannot be read"}}, nil
-	}
-	return document, job, nil
-}
-
-// write replaces the document that was read. meta.ErrConflict: another process did so.
-func write(ctx context.Context, seeds *engine.Seeds, was []byte, job *Job) error {
-	now, err := json.Marshal(job)
-	if err != nil {
-		return err
-	}
-	return seeds.SetJob(ctx, jobName, was, now)
-}
+func (j *Job) enter(stage jobs.Stage) { j.Stage, j.After = stage, nil }
 
 // Status returns the job, or nil if there never was one.
-func Status(ctx context.Context, seeds *engine.Seeds) (*Job, error) {
-	_, job, err := read(ctx, seeds)
-	return job, meta.Coded(err)
-}
+func Status(ctx context.Context, seeds *engine.Seeds) (*Job, error) { return kind.Status(ctx, seeds) }
 
 // Start begins a job that brings all seeds under the provider's current key. Gateways do
 // the work in the background. It is refused while a job is running.
 func Start(ctx context.Context, seeds *engine.Seeds, now time.Time) error {
-	was, job, err := read(ctx, seeds)
-	if err != nil {
-		return meta.Coded(err)
-	}
-	if job != nil && job.State == Running {
-		return errRunning
-	}
-	key, err := seeds.CurrentKey(ctx)
-	if err != nil {
-		return err
-	}
-	job = &Job{Started: now, Changed: now}
-	job.begin(key)
-	err = write(ctx, seeds, was, job)
-	if errors.Is(err, meta.ErrConflict) { // another call was faster
-		return errRunning
-	}
-	return meta.Coded(err)
+	return kind.Start(ctx, seeds, func() (*Job, error) {
+		key, err := seeds.CurrentKey(ctx)
+		if err != nil {
+			return nil, err
+		}
+		job := &Job{Head: jobs.Head{Started: now, Changed: now}}
+		job.begin(key)
+		return job, nil
+	})
 }
 
 // Stop ends a running job. Seeds that were rewrapped stay so.
 func Stop(ctx context.Context, seeds *engine.Seeds, now time.Time) error {
-	for range 3 { // a step may write in between, and steps are far apart
-		was, job, err := read(ctx, seeds)
-		if err != nil {
-			return meta.Coded(err)
-		}
-		if job == nil || job.State != Running {
-			return errNotRunning
-		}
-		job.State, job.Changed = Stopped, now
-		if err = write(ctx, seeds, was, job); !errors.Is(err, meta.ErrConflict) {
-			return meta.Coded(err)
-		}
-	}
-	return s3err.ConcurrentModification
+	return kind.Stop(ctx, seeds, now)
 }
-
-var (
-	errRunning    = s3err.New(s3err.EntityAlreadyExists, "Seeds are being rewrapped already.")
-	errNotRunning = s3err.New(s3err.NoSuchEntity, "No seeds are being rewrapped.")
-)
 
 // Keys counts the seeds under each key among at most limit seeds above a position, by the
 // ids of the keys. next is nil after the last. It calls no provider.

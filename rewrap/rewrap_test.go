@@ -17,6 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/enginetest"
 	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/jobs"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/rewrap"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -76,7 +77,7 @@ func (r *rig) run() rewrap.Report {
 	for range maxSteps {
 		report, err := r.steps.Step(r.T.Context())
 		r.ok(err)
-		if report.State != rewrap.Running {
+		if report.State != jobs.Running {
 			return report
 		}
 	}
@@ -106,7 +107,7 @@ func (r *rig) wantAllUnder(key string) {
 	}
 	r.restart()
 	for _, b := range r.buckets {
-		if _, err := r.E.Buckets().Keys(r.T.Context(), b.ID); err != nil {
+		if _, err := r.E.Buckets().Keys(r.T.Context(), b); err != nil {
 			r.T.Errorf("%s: %v", b.Name, err)
 		}
 		if _, err := r.E.HeadObject(r.T.Context(), engine.GetObject{Bucket: b, Key: "k"}); err != nil {
@@ -138,7 +139,7 @@ func TestRewrap(t *testing.T) {
 	r.bucket("after-the-rotation")
 	r.start()
 	r.keys.Calls()
-	if report := r.run(); report.State != rewrap.Done {
+	if report := r.run(); report.State != jobs.Done {
 		t.Fatalf("%+v, %+v", report, r.status())
 	}
 	// Rewrap is two calls of this provider, opening the old and the new one two more; a
@@ -156,7 +157,7 @@ func TestRewrap(t *testing.T) {
 	// Again, there is nothing to do.
 	r.start()
 	r.keys.Calls()
-	if report := r.run(); report.State != rewrap.Done || r.status().Rewrapped != 0 {
+	if report := r.run(); report.State != jobs.Done || r.status().Rewrapped != 0 {
 		t.Errorf("%+v", r.status())
 	}
 	if n := r.keys.Calls(); n > steps {
@@ -198,14 +199,14 @@ func TestKilledAtEveryCall(t *testing.T) {
 			r.steps = rewrap.New(rewrap.Config{Engine: r.E})
 			plan.Add(faults.Rule{When: when, N: n})
 			for range maxSteps {
-				if report, err := r.steps.Step(t.Context()); err != nil || report.State != rewrap.Running {
+				if report, err := r.steps.Step(t.Context()); err != nil || report.State != jobs.Running {
 					break
 				}
 			}
 			met = plan.Fired() > 0
 			plan.Clear()
 			r.restart()
-			if report := r.run(); report.State != rewrap.Done {
+			if report := r.run(); report.State != jobs.Done {
 				t.Errorf("%s call %d: %+v", when, n, r.status())
 			}
 			r.wantAllUnder("key-1")
@@ -273,13 +274,13 @@ func TestProviderIsAwayOnce(t *testing.T) {
 			if err != nil && r.status().Waiting == "" {
 				t.Errorf("call %d: nobody is told that the job waits", n)
 			}
-			if report.State != rewrap.Running {
+			if report.State != jobs.Running {
 				break
 			}
 		}
 		f.left = -1
 		r.wantAllUnder("key-1")
-		if j := r.status(); j.State != rewrap.Done || j.Rewrapped != 2 || j.Waiting != "" {
+		if j := r.status(); j.State != jobs.Done || j.Rewrapped != 2 || j.Waiting != "" {
 			t.Errorf("call %d: %+v", n, j)
 		}
 		if t.Failed() || !f.met {
@@ -306,7 +307,7 @@ func TestTwoGateways(t *testing.T) {
 	}
 	r.ok(r.E.Close()) // gives back the lease
 	r.E, r.steps = other, second
-	if report := r.run(); report.State != rewrap.Done {
+	if report := r.run(); report.State != jobs.Done {
 		t.Errorf("%+v", report)
 	}
 	r.wantAllUnder("key-1")
@@ -324,7 +325,7 @@ func TestKeyChangesMeanwhile(t *testing.T) {
 			r.ok(err)
 		}
 		r.keys.Rotate()
-		if report := r.run(); stop < 5 && report.State != rewrap.Done {
+		if report := r.run(); stop < 5 && report.State != jobs.Done {
 			t.Fatalf("after %d steps: %+v", stop, r.status())
 		}
 	}
@@ -344,7 +345,7 @@ func TestSeedThatDoesNotOpen(t *testing.T) {
 	r.ok(err)
 	r.keys.Rotate()
 	r.start()
-	if report := r.run(); report.State != rewrap.Failed {
+	if report := r.run(); report.State != jobs.Failed {
 		t.Fatalf("%+v", report)
 	}
 	j := r.status()
@@ -373,7 +374,7 @@ func TestWrongAnswer(t *testing.T) {
 	r.Config.Keys = lying{r.keys}
 	r.restart()
 	r.start()
-	if report := r.run(); report.State != rewrap.Failed || r.status().Rewrapped != 0 || r.status().Failed != 4 {
+	if report := r.run(); report.State != jobs.Failed || r.status().Rewrapped != 0 || r.status().Failed != 4 {
 		t.Errorf("%+v", r.status())
 	}
 	for i, s := range r.seeds() {
@@ -396,11 +397,11 @@ func TestStartAndStop(t *testing.T) {
 		t.Errorf("started twice: %v", err)
 	}
 	r.ok(rewrap.Stop(ctx, r.E.Seeds(), time.Now()))
-	if report := r.run(); report.State != rewrap.Stopped || report.Rewrapped > 0 {
+	if report := r.run(); report.State != jobs.Stopped || report.Rewrapped > 0 {
 		t.Errorf("stopped: %+v", report)
 	}
 	r.keys.Set(keytest.Down)
-	if err := rewrap.Start(ctx, r.E.Seeds(), time.Now()); !errors.Is(err, s3err.ServiceUnavailable) || r.status().State != rewrap.Stopped {
+	if err := rewrap.Start(ctx, r.E.Seeds(), time.Now()); !errors.Is(err, s3err.ServiceUnavailable) || r.status().State != jobs.Stopped {
 		t.Errorf("while the provider is away: %v", err)
 	}
 	r.keys.Set(keytest.Works)

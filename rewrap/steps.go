@@ -17,6 +17,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/jobs"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -29,8 +30,6 @@ const (
 	// maxRounds bounds how often seeds are looked for that came under another key
 	// meanwhile: a gateway with other keys would make new ones for ever.
 	maxRounds = 3
-	// lease keeps gateways from rewrapping at the same time.
-	lease = "rewrap"
 )
 
 // Config is what Steps work with. The caller keeps ownership of the engine, and ends all
@@ -61,10 +60,10 @@ func New(c Config) *Steps {
 
 // Report is what one step did.
 type Report struct {
-	State     State // after the step; empty: there is no job
-	Stage     Stage // that the step worked in
-	Skipped   bool  // another gateway does it
-	Looked    int   // at seeds
+	State     jobs.State // after the step; empty: there is no job
+	Stage     jobs.Stage // that the step worked in; empty: none
+	Skipped   bool       // another gateway does it
+	Looked    int        // at seeds
 	Rewrapped int
 	Failed    int  // seeds that cannot be rewrapped
 	More      bool // another step has work at once
@@ -76,45 +75,24 @@ type Report struct {
 func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was, job, err := read(ctx, s.seeds)
-	if err != nil || job == nil {
-		return r, err
+	job, turn, err := kind.Step(ctx, s.seeds, s.c.Engine.Blobs(), s.c.Now, func(ctx context.Context, l meta.Lease, job *Job) error {
+		r.Stage = job.Stage
+		return s.advance(ctx, l, job, &r)
+	})
+	if r.Skipped, r.More = turn.Skipped, turn.More; job != nil {
+		r.State = job.State
+		s.tell(job, &r)
 	}
-	if r.State, r.Stage = job.State, job.Stage; job.State != Running {
-		return r, nil
-	}
-	l, mine, err := s.c.Engine.Blobs().Hold(ctx, lease)
-	if err != nil || !mine {
-		r.Skipped = err == nil
-		return r, err
-	}
-	if err := s.c.Engine.Blobs().ShowLife(ctx); err != nil {
-		return r, err
-	}
-	err = s.advance(ctx, l, job, &r)
-	if errors.Is(err, meta.ErrConflict) { // the lease is another's: it goes on
-		r.Skipped = true
-		return r, nil
-	}
-	if job.Waiting = ""; err != nil {
-		job.Waiting = shortened(err.Error())
-	}
-	job.Changed = s.c.Now()
-	noted := write(ctx, s.seeds, was, job)
-	if errors.Is(noted, meta.ErrConflict) { // it was stopped meanwhile
-		return r, err
-	}
-	r.State, r.More = job.State, job.State == Running && err == nil && noted == nil
-	s.tell(job, &r)
-	return r, errors.Join(err, noted)
+	return r, err
 }
 
-// tell logs the end of a job.
+// tell logs the end of a job, in the step that comes to it.
 func (s *Steps) tell(job *Job, r *Report) {
-	switch r.State {
-	case Done:
+	switch {
+	case r.Stage == "" || r.Skipped:
+	case r.State == jobs.Done:
 		s.c.Log.Info("all seeds are under the current key", "key", job.Key, "seeds", job.Seeds, "rewrapped", job.Rewrapped)
-	case Failed:
+	case r.State == jobs.Failed:
 		s.c.Log.Error("seeds could not be rewrapped", "key", job.Key, "left", job.Left, "failed", job.Failed, "first", job.Failures)
 	}
 }
@@ -155,9 +133,9 @@ func (j *Job) settle() {
 		j.Old = j.Left
 		j.enter(Rewrapping)
 	case j.Left == 0:
-		j.State = Done
+		j.State = jobs.Done
 	case j.Left <= j.Failed || j.Round == maxRounds:
-		if j.State = Failed; j.Failed == 0 {
+		if j.State = jobs.Failed; j.Failed == 0 {
 			j.Failures = []string{"seeds come under other keys again and again: a gateway has another default, or another primary key in its key file"}
 		}
 	default:
@@ -194,7 +172,7 @@ func (s *Steps) rewrap(ctx context.Context, l meta.Lease, job *Job, page []engin
 	}
 	for _, seed := range todo {
 		if err := failed[seed]; err != nil { // counted once, when the page is done
-			job.fail(seed, err)
+			job.Fail(seed.String(), err)
 			s.c.Log.Error("a seed cannot be rewrapped", "seed", seed.String(), "error", err)
 		}
 	}

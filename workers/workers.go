@@ -17,6 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/rotate"
 )
 
 const (
@@ -83,6 +84,7 @@ const (
 	Rewrapper = "rewrapper"
 	Keys      = "keys"
 	Revoked   = "revocations"
+	Rotator   = "rotator"
 )
 
 // Engine has the steps that concern no backend; *engine.Engine implements it.
@@ -120,6 +122,12 @@ type Rewrapping interface {
 	Step(ctx context.Context) (rewrap.Report, error)
 }
 
+// Rotation is the bounded steps that bring rows under the newest generations of buckets'
+// keys; *rotate.Steps implements them.
+type Rotation interface {
+	Step(ctx context.Context) (rotate.Report, error)
+}
+
 // Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps implements
 // them.
 type Lifecycles interface {
@@ -143,6 +151,7 @@ type Config struct {
 	Blobs           Blobs
 	Resealing       Resealing     // nil: there is none
 	Rewrapping      Rewrapping    // nil: there is none
+	Rotation        Rotation      // nil: there is none
 	Lifecycles      Lifecycles    // nil: there are none
 	Inventories     Inventories   // nil: there are none
 	CollectInterval time.Duration // 0: DefaultCollectInterval
@@ -179,6 +188,8 @@ type Observer interface {
 	Resealed(r reseal.Report)
 	// Rewrapped is called after every step of rewrapping seeds.
 	Rewrapped(r rewrap.Report)
+	// Renewed is called after every step of rotating the keys of buckets.
+	Renewed(r rotate.Report)
 }
 
 // Workers are running workers.
@@ -236,6 +247,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	}
 	if c.Rewrapping != nil {
 		w.done.Go(func() { c.pace(ctx, Rewrapper, c.RewrapInterval, c.rewrap) })
+	}
+	if c.Rotation != nil {
+		w.done.Go(func() { c.pace(ctx, Rotator, c.RewrapInterval, c.rotate) })
 	}
 	if c.Lifecycles != nil {
 		w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
@@ -359,6 +373,17 @@ func (c *Config) rewrap(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More && err == nil), err
 }
 
+// rotate reports the rotation of buckets' keys, which an operator waits for, at info.
+func (c *Config) rotate(ctx context.Context) (time.Duration, error) {
+	r, err := c.Rotation.Step(ctx)
+	c.Observe.Renewed(r)
+	if r.Rotated+r.Rewrapped+r.Failed > 0 {
+		c.Log.Info("rotating the keys of buckets", "rotated_buckets", r.Rotated, "looked_at", r.Looked, "rewrapped", r.Rewrapped, "failed", r.Failed,
+			"left", r.Left, "more", r.More)
+	}
+	return backlog(r.More && err == nil), err
+}
+
 // lifecycle is the step of lifecycles. It sums up for one log line all that was
 // done until nothing was left.
 func (c *Config) lifecycle() step {
@@ -464,3 +489,4 @@ func (nobody) Logged(int, int)                   {}
 func (nobody) Listed(inventory.Report)           {}
 func (nobody) Resealed(reseal.Report)            {}
 func (nobody) Rewrapped(rewrap.Report)           {}
+func (nobody) Renewed(rotate.Report)             {}

@@ -16,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/rotate"
 )
 
 // script is a Steps that answers from a list, and then with zero values.
@@ -131,6 +132,7 @@ func (c *tally) Logged(int, int)            {}
 func (c *tally) Listed(inventory.Report)    {}
 func (c *tally) Resealed(reseal.Report)     {}
 func (c *tally) Rewrapped(rewrap.Report)    {}
+func (c *tally) Renewed(rotate.Report)      {}
 func (c *tally) Collected(blobs.CollectReport) {
 	c.mu.Lock()
 	c.passes++

@@ -15,20 +15,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/jobs"
 )
 
 // keyCommand holds the commands about the keys of a running server.
 func keyCommand() *cobra.Command {
 	return group("key", "Show the keys that data is under, and bring it under another one",
-		keyListCommand(), keyStatusCommand(), keyRewrapCommand(), keyRevokeCommand(), keyRestoreCommand(), keyRevokedCommand())
+		keyListCommand(), keyStatusCommand(), keyRewrapCommand(), keyRotateCommand(), keyRotationCommand(), keyGenerationsCommand(), keyDestroyCommand(),
+		keyRevokeCommand(), keyRestoreCommand(), keyRevokedCommand())
 }
 
 const (
 	keysPath   = "/v1/keys"
 	rewrapPath = keysPath + "/rewrap"
-	// rewrapLook is the pause between two looks of --wait.
-	rewrapLook = 500 * time.Millisecond
+	// jobLook is the pause between two looks of --wait.
+	jobLook = 500 * time.Millisecond
 )
 
 // keyListCommand counts all seeds, a page at a time.
@@ -138,33 +139,22 @@ key is destroyed: once it has ended, "gateway keyring remove" gives up an old on
 
 // awaitRewrap shows the progress until the job has ended.
 func (a *adminClient) awaitRewrap(ctx context.Context, out, progress io.Writer) error {
-	shown := ""
-	for {
-		var r admin.Rewrap
+	var r admin.Rewrap
+	return await(ctx, progress, func() (jobs.State, string, error) {
+		r = admin.Rewrap{}
 		if err := a.call(ctx, http.MethodGet, rewrapPath, nil, &r); err != nil {
-			return err
-		}
-		switch rewrap.State(r.State) {
-		case rewrap.Running:
-		case rewrap.Done:
-			return writeRewrap(out, r)
-		default:
-			return errors.Join(writeRewrap(out, r), fmt.Errorf("the seeds are not all under key %s", r.Key))
+			return "", "", err
 		}
 		now := fmt.Sprintf("%s: %d of %d seeds rewrapped, %d failed", r.Stage, r.Rewrapped, r.Old, r.Failed)
 		if r.Waiting != "" {
 			now += "; waiting: " + r.Waiting
 		}
-		if now != shown {
-			if _, err := fmt.Fprintln(progress, now); err != nil {
-				return err
-			}
-			shown = now
+		return jobs.State(r.State), now, nil
+	}, func(done bool) error {
+		err := writeRewrap(out, r)
+		if !done {
+			err = errors.Join(err, fmt.Errorf("the seeds are not all under key %s", r.Key))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rewrapLook):
-		}
-	}
+		return err
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/rotate"
 	"github.com/sanctum-storage/gateway/workers"
 )
 
@@ -43,6 +44,8 @@ type metrics struct {
 	sealing   prometheus.Gauge
 	resealed  *prometheus.CounterVec
 	rewrapped *prometheus.CounterVec
+	renewed   *prometheus.CounterVec
+	unrenewed prometheus.Gauge
 	damage    *prometheus.CounterVec
 }
 
@@ -99,10 +102,14 @@ func newMetrics() *metrics {
 		"Rows of an older release that were examined for sealing: ok, or failed if they cannot be opened.", "rows", "result")
 	m.rewrapped = counters("key_rewrapped_seeds_total",
 		"Seeds that gateway key rewrap brought under the current key: ok, or failed if they cannot be opened.", "result")
+	m.renewed = counters("key_rotation_rows_total",
+		"Rows that the rotation of buckets' keys brought under the newest generation: ok, or failed if they cannot be opened.", "result")
+	m.unrenewed = gauge("key_rotation_rows_left",
+		"Rows that the running rotation of buckets' keys has still to bring under the newest generation, by its count; 0 while none is running.")
 	m.damage = counters("integrity_failures_total",
 		"Stored data that differs from the data written, by backend (empty: the store) and kind (bytes, missing, copy or row).",
 		"backend", "kind")
-	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.rewrapped, m.damage)
+	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.rewrapped, m.renewed, m.unrenewed, m.damage)
 	m.registry.MustRegister(m.requests, m.durations, m.signed, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -137,6 +144,13 @@ func (m *metrics) Request(o api.Observation) {
 func (m *metrics) Rewrapped(r rewrap.Report) {
 	m.rewrapped.WithLabelValues("ok").Add(float64(r.Rewrapped))
 	m.rewrapped.WithLabelValues("failed").Add(float64(r.Failed))
+}
+
+// Renewed is part of workers.Observer.
+func (m *metrics) Renewed(r rotate.Report) {
+	m.renewed.WithLabelValues("ok").Add(float64(r.Rewrapped))
+	m.renewed.WithLabelValues("failed").Add(float64(r.Failed))
+	m.unrenewed.Set(float64(r.Left))
 }
 
 // Resealed is part of workers.Observer.

@@ -23,6 +23,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/rewrap"
+	"github.com/sanctum-storage/gateway/rotate"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -176,6 +177,7 @@ func (p *process) startWorkers(ctx context.Context, d *deployment) *workers.Work
 		Blobs:           d.engine.Blobs(),
 		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
 		Rewrapping:      rewrap.New(rewrap.Config{Engine: d.engine, Log: p.log}),
+		Rotation:        rotate.New(rotate.Config{Engine: d.engine, Log: p.log}),
 		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
 		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
 		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,

@@ -53,10 +53,10 @@ const (
 	s3TLSGroup         = "s3-tls"
 )
 
-var groupNames = []string{objectsGroup, listsGroup, postgresGroup, postgresListsGroup, s3Group, s3TLSGroup, lifecycleGroup, tenantsGroup, logsGroup, balancersGroup, frozenGroup}
+var groupNames = []string{objectsGroup, listsGroup, postgresGroup, postgresListsGroup, s3Group, s3TLSGroup, lifecycleGroup, tenantsGroup, logsGroup, balancersGroup, frozenGroup, rotationGroup}
 
 func (b *bench) groups() []group {
-	return []group{b.objects(), b.lists(), b.postgres(), b.postgresLists(), b.s3(), b.s3TLS(), b.lifecycle(), b.tenants(), b.logs(), b.balancers(), b.frozen()}
+	return []group{b.objects(), b.lists(), b.postgres(), b.postgresLists(), b.s3(), b.s3TLS(), b.lifecycle(), b.tenants(), b.logs(), b.balancers(), b.frozen(), b.rotation()}
 }
 
 // measureGroup measures those rows of a group that are asked for, and starts no

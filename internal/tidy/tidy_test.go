@@ -28,7 +28,7 @@ const root = "../.."
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
 	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "damage", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair", "weakhash"},
-	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict", "rewrap"},
+	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict", "rewrap", "rotate"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
 	"fsck":            {"backends", "blobs", "damage", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
@@ -36,8 +36,10 @@ var layers = map[string][]string{
 	"damage":          {"backends", "blobs", "bounded", "encrypt", "meta", "records", "s3err"},
 	"buckets":         {"accounts", "blobs", "bounded", "encrypt", "fair", "meta", "records", "s3err"},
 	"records":         {"encrypt", "meta"},
-	"workers":         {"blobs", "inventory", "lifecycle", "meta", "reseal", "rewrap"},
-	"rewrap":          {"encrypt", "engine", "meta", "s3err"},
+	"workers":         {"blobs", "inventory", "lifecycle", "meta", "reseal", "rewrap", "rotate"},
+	"rewrap":          {"encrypt", "engine", "jobs", "meta", "s3err"},
+	"rotate":          {"damage", "encrypt", "engine", "jobs", "meta", "s3err"},
+	"jobs":            {"meta", "s3err"},
 	"reseal":          {"accounts", "encrypt", "engine", "meta", "records"},
 	"lifecycle":       {"buckets", "engine", "fair", "meta", "s3err", "strict"},
 	"inventory":       {"buckets", "engine", "fair", "lifecycle", "meta", "s3err", "strict", "weakhash"},

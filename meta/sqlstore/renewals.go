@@ -70,9 +70,10 @@ func (s *Store) ScanUploadKeys(ctx context.Context, after meta.ID, limit int) (u
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		us, err = collect(tx, func(r Row) (u meta.Upload, err error) {
+			r = &lenientRow{Row: r} // an edited row must not keep the others from being renewed
 			err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), orZero(&u.Generation), &u.WrappedKey)
 			return u, err
-		}, "SELECT id, bucket_id, key, generation, wrapped_key FROM uploads WHERE id > ? ORDER BY id LIMIT ?", after[:], limit)
+		}, "SELECT id, bucket_id, key, generation, wrapped_key FROM uploads WHERE id > ? AND "+possibleID+" ORDER BY id LIMIT ?", after[:], limit)
 		return err
 	})
 	return us, err
