@@ -41,7 +41,7 @@ func (x *exchange) serveForm() (*Reply, error) {
 	}
 	a := x.server.iam.Serve(iam.Request{
 		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID,
-		Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
+		Secure: r.secure(), Source: r.sourceIP(), Region: x.server.region, Admit: x.admit,
 		Turn: func(tenant meta.ID) (func(), error) {
 			return x.turn(r.Context(), turnOf{tenant: tenant, kind: readingTurn})
 		},

@@ -74,6 +74,23 @@ func TestTagsInConditions(t *testing.T) {
 	}
 }
 
+// The region of IAM is us-east-1 and that of STS the gateway's, whatever region a
+// request is signed for.
+func TestRegionInConditions(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{Region: "eu-central-1"})
+	account := accounts.Account(g.tenant.Tenant.ID)
+	g.root(t, "", "CreateRole", "RoleName", "role", "AssumeRolePolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":"sts:AssumeRole"}}`)
+	for region, denied := range map[string]string{"us-east-1": "ListUsers", "eu-central-1": "AssumeRole", "eu-west-1": ""} {
+		g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","sts:*"],"Resource":"*"},
+			{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"`+region+`"}}}]}`)
+		code := func(action string) string { return map[bool]string{true: "AccessDenied"}[action == denied] }
+		g.call(t, g.cred, code("ListUsers"), "ListUsers")
+		g.call(t, g.cred, code("AssumeRole"), "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/role", "RoleSessionName", "some")
+	}
+}
+
 // The right to remove a tag is checked, and policies have tags too.
 func TestTagKeysThatAreTakenAway(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})

@@ -35,6 +35,7 @@ type Request struct {
 	ID     string // for the answer
 	Secure bool   // it came over TLS, here or at a trusted proxy
 	Source string // the client's address, as S3's conditions have it; empty: unknown
+	Region string // the gateway's, which is that of STS
 	// Admit counts the request with its proven tenant, and with a user that has
 	// limits, or refuses it; nil: no limits.
 	Admit func(tenant, user meta.ID, limits meta.Limits) error
@@ -324,13 +325,24 @@ func (c *call) denial(action, resource string) error {
 		c.principal.ARN(), action, clip(resource))
 }
 
-// conditions returns the condition keys that every request has.
+// iamRegion is the region of all requests to IAM, wherever they are sent and
+// whatever region they are signed for: it is a global service.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requestedregion
+const iamRegion = "us-east-1"
+
+// conditions returns the condition keys that every request has. The region is
+// not that of the signature, which a caller could choose.
 func (c *call) conditions() access.Context {
 	r, now := c.request.HTTP, c.now().UTC()
 	k := access.Context{
 		"aws:currenttime":     {now.Format(time.RFC3339)},
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(c.request.Secure)},
+	}
+	if region := c.request.Region; c.action.service == serviceIAM {
+		k["aws:requestedregion"] = []string{iamRegion}
+	} else if region != "" {
+		k["aws:requestedregion"] = []string{region}
 	}
 	if c.request.Source != "" {
 		k["aws:sourceip"] = []string{c.request.Source}
