@@ -160,6 +160,7 @@ var newObject = map[string]bool{
 	"s3:x-amz-server-side-encryption": true, "s3:x-amz-server-side-encryption-aws-kms-key-id": true,
 	"s3:x-amz-server-side-encryption-customer-algorithm": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true,
 	"s3:object-lock-mode": true, "s3:object-lock-retain-until-date": true, "s3:object-lock-legal-hold": true,
+	"s3:x-amz-website-redirect-location": true,
 }
 
 // AsksNewObject reports whether a decision may depend on what a new object gets

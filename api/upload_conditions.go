@@ -12,7 +12,7 @@ import (
 )
 
 // withUpload adds to a need for a part, or for the completion of an upload, what
-// the upload gives the object: its ACL, tags, class, encryption and lock. Another
+// the upload gives the object: its ACL, tags, class, redirect, encryption and lock. Another
 // than the sender may have begun it. A policy that denies to make such an object
 // would be evaded by filling that upload, and one that demands such objects would
 // deny all parts. An unreadable upload denies.
@@ -62,6 +62,7 @@ func (r *Request) uploadConditions() (access.Context, error) {
 	c := access.Context{}
 	a.tagKeys(c)
 	text(c, "s3:x-amz-storage-class", a.class)
+	text(c, "s3:x-amz-website-redirect-location", said[string]{given: u.WebsiteRedirect != "", value: u.WebsiteRedirect})
 	a.lockKeys(r, c)
 	delete(c, "s3:object-lock-remaining-retention-days")
 	switch u.Encryption {

@@ -32,6 +32,7 @@ func TestConditionsOfUploads(t *testing.T) {
 		{"X-Amz-Grant-Read", `uri="http://acs.amazonaws.com/groups/global/AllUsers"`, `"s3:x-amz-grant-read":"uri=http://acs.amazonaws.com/groups/global/AllUsers"`, nil},
 		{"X-Amz-Tagging", "class=trusted", `"s3:RequestObjectTag/class":"trusted"`, nil},
 		{"X-Amz-Storage-Class", "GLACIER_IR", `"s3:x-amz-storage-class":"GLACIER_IR"`, nil},
+		{"X-Amz-Website-Redirect-Location", "/elsewhere", `"s3:x-amz-website-redirect-location":"/elsewhere"`, nil},
 		{"X-Amz-Server-Side-Encryption", "aws:kms", `"s3:x-amz-server-side-encryption":"aws:kms"`, nil},
 		{"X-Amz-Object-Lock-Mode", "COMPLIANCE", `"s3:object-lock-mode":"COMPLIANCE"`, []string{"X-Amz-Object-Lock-Retain-Until-Date", until}},
 		{"X-Amz-Object-Lock-Legal-Hold", "ON", `"s3:object-lock-legal-hold":"ON"`, nil},

@@ -242,6 +242,7 @@ type Upload struct {
 	ChecksumAlgorithm string
 	ChecksumType      string
 	StorageClass      string
+	WebsiteRedirect   string
 	Encryption        meta.Encryption
 	Marks             Marks // of the object to be
 }

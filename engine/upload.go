@@ -247,7 +247,7 @@ func noSuchUpload(id meta.ID) error {
 
 func (u *openUpload) describe() Upload {
 	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, By: Initiator(u.promised.By), Created: u.Created, StorageClass: u.settings.StorageClass,
-		Encryption: u.promised.Encryption, Marks: u.promised.Marks}
+		WebsiteRedirect: u.settings.WebsiteRedirect, Encryption: u.promised.Encryption, Marks: u.promised.Marks}
 	if c := u.settings.Checksum; c != nil {
 		d.ChecksumAlgorithm, d.ChecksumType = c.Algorithm, c.Type
 	}
