@@ -67,6 +67,7 @@ func scanLooks(objects, versions string, after meta.ObjectPosition, limit int) [
 	after.Key = max(after.Key, "\x00") // no key is lower, and a comparison with NULL is never true
 	bucket, key, id := after.Bucket[:], text(after.Key), after.Version[:]
 	null := make([]byte, len(id))
+	nextKey, nextID := afterID(after)
 	const possible = " AND LENGTH(bucket_id) = 16"
 	return []scanLook{
 		{"SELECT " + objects + " FROM objects WHERE (bucket_id, key) >= (?, ?)" + possible + " ORDER BY bucket_id, key LIMIT ?",
@@ -74,11 +75,23 @@ func scanLooks(objects, versions string, after meta.ObjectPosition, limit int) [
 		{"SELECT " + objects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
 		// The index has a key's null version first, whatever its id. So this asks
 		// for one more row, and for the null version of the position's own key.
-		{"SELECT " + versions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
-			[]any{bucket, key, id, limit + 1}},
+		{"SELECT " + versions + " FROM versions WHERE (bucket_id, key, public) >= (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
+			[]any{bucket, nextKey, nextID, limit + 1}},
 		{"SELECT " + versions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",
 			[]any{bucket, key, null, id}},
 	}
+}
+
+// afterID is the lowest key and id above a position. An id that an edit made longer is
+// not above it: many of them would fill the look, and hide the rows behind them.
+func afterID(p meta.ObjectPosition) (key, id []byte) {
+	id = bytes.Clone(p.Version[:])
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]++; id[i] != 0 {
+			return text(p.Key), id
+		}
+	}
+	return keyAfter(p.Key), []byte{0}
 }
 
 // scanScanned reads a row and, if wrapped is not nil, its wrapped key behind the other columns. Of

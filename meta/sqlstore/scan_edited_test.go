@@ -117,3 +117,39 @@ func scanned(t *testing.T, s *sqlstore.Store, after meta.ObjectPosition, limit i
 	}
 	return some[:min(len(some), 20)]
 }
+
+// Ids that were made longer stand at one position, and hide no version behind it.
+func TestScanBehindLongIDs(t *testing.T) {
+	path := filledFile(t)
+	db := openRaw(t, "sqlite", path)
+	s, err := sqlite.Open(path, sqlite.Options{})
+	s = closing(t, s, err)
+	b, err := s.Bucket(t.Context(), "bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(key, public string) {
+		_, err := db.Exec(`INSERT INTO versions (bucket_id, key, rank, public, version_id, null_version, marker, displaced, owner, size, modified,
+			generation, body_kind, body_id, encryption, class, lock_mode, lock_until, lock_hold, revision)
+			SELECT bucket_id, key, (SELECT COUNT(*) FROM versions) + 1000, x'`+public+`', x'`+public[:32]+`', 0, 1, 1, owner, 0, modified,
+			generation, 0, NULL, 0, NULL, 0, NULL, 0, 0 FROM objects WHERE key = ?`, []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{strings.Repeat("ff", 15) + "00", strings.Repeat("ff", 16)} {
+		for _, tail := range []string{"", "00", "01", "02"} {
+			add("blob 1", id+tail)
+		}
+	}
+	add("blob 2", strings.Repeat("00", 15)+"01")
+	for limit := 1; limit < 12; limit++ {
+		met := map[string]int{}
+		for _, v := range scanned(t, s, meta.ObjectPosition{Bucket: b.ID, Key: "blob 0"}, limit) {
+			met[v.At.Key]++
+		}
+		if met["blob 1"] < 3 || met["blob 2"] != 2 || met["blob 3"] != 1 {
+			t.Errorf("pages of %d meet %v", limit, met)
+		}
+	}
+}
