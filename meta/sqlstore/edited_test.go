@@ -45,6 +45,8 @@ var ledgerEdits = []struct{ name, sql string }{
 	{"a copy's id cut", "UPDATE copies SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM copies ORDER BY id LIMIT 1)"},
 	{"a holder's id cut", "UPDATE holders SET id = substr(id, 1, 5) WHERE id = (SELECT id FROM holders ORDER BY id LIMIT 1)"},
 	{"an ended upload's id cut", "UPDATE uploads SET id = substr(id, 1, 5) WHERE state = 3"},
+	{"an ended upload's bucket cut", "UPDATE uploads SET bucket_id = substr(bucket_id, 1, 5) WHERE state = 3"},
+	{"an open upload's bucket cut", "UPDATE uploads SET bucket_id = substr(bucket_id, 1, 5), since = 0 WHERE state = 1"},
 	{"an open upload's id cut", "UPDATE uploads SET id = substr(id, 1, 5), since = 0 WHERE state = 1"},
 	{"a deleted bucket's id cut", "INSERT INTO dying_buckets (id) SELECT substr(id, 1, 5) FROM buckets LIMIT 1"},
 	{"a change of usage with a bucket's id cut", "UPDATE usage_changes SET bucket_id = substr(bucket_id, 1, 5) WHERE id = (SELECT id FROM usage_changes ORDER BY id LIMIT 1)"},
@@ -124,6 +126,7 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 		}
 	}
 	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now.Add(time.Hour), now, nil) })
+	untilNone(t, "expiry", func() (int, error) { return s.ExpireUploads(ctx, time.UnixMicro(1), meta.MaxPage) })
 	untilNone(t, "trim", func() (int, error) { return metatest.TrimAll(ctx, s, meta.MaxPage, now) })
 	none("SELECT COUNT(*) FROM dying_buckets WHERE LENGTH(id) = 16 AND id NOT IN (SELECT id FROM buckets)")
 	none("SELECT COUNT(*) FROM buckets WHERE id NOT IN (SELECT bucket_id FROM bucket_seeds)")

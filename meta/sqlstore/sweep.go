@@ -160,7 +160,7 @@ func (w *sweep) takeBack(id meta.ID) error {
 	var bucket meta.ID
 	var counted usageChange
 	err := w.tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ?", id[:]).
-		Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
+		Scan(bucketToTakeBackFrom{&bucket}, &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	if err != nil {
 		return err
 	}

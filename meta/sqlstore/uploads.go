@@ -95,6 +95,9 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	return s.run.Write(growing(ctx), func(tx Tx) error {
 		upload := p.Part.Upload
 		bucket, _, err := lockOpen(tx, upload)
+		if err == nil && bucket.IsZero() {
+			err = meta.ErrUnreadable
+		}
 		if err != nil {
 			return err
 		}
@@ -123,13 +126,25 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 // neverCompleted is the condition that no version was made of an upload's parts.
 const neverCompleted = "refs = 0 AND version_id IS NULL AND " + unreferred
 
+// bucketToTakeBackFrom reads the bucket of an upload that ends. An id that an edit made
+// unreadable is that of no bucket: the upload ends all the same, and so do those after it.
+type bucketToTakeBackFrom struct{ *meta.ID }
+
+func (c bucketToTakeBackFrom) Scan(src any) error {
+	if (*idColumn)(c.ID).Scan(src) != nil {
+		*c.ID = meta.ID{}
+	}
+	return nil
+}
+
 // lockOpen returns an open upload's bucket and the usage that is counted for it,
-// and keeps the upload open until the transaction ends; ErrNotFound otherwise. An
+// and keeps the upload open until the transaction ends; ErrNotFound otherwise. The bucket
+// is zero where an edit made its id unreadable. An
 // upload that versions refer to was completed, whatever an edit says of it, and keeps
 // its parts.
 func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
 	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND "+neverCompleted+forUpdate,
-		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
+		id[:], uploadOpen).Scan(bucketToTakeBackFrom{&bucket}, &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	return bucket, counted, found(err, meta.ErrNotFound)
 }
 
