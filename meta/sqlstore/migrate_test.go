@@ -18,6 +18,7 @@ func TestTranslated(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no migrations: %v", err)
 	}
+	differ := 0
 	for _, name := range names {
 		was, err := fs.ReadFile(sub, name)
 		if err != nil {
@@ -28,12 +29,18 @@ func TestTranslated(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := strings.ReplaceAll(strings.ReplaceAll(string(was), "BLOB", "BYTEA"), "INTEGER", "BIGINT")
-		if string(is) != want || want == string(was) {
+		if string(is) != want {
 			t.Errorf("%s was not translated", name)
+		}
+		if want != string(was) { // some have indexes alone
+			differ++
 		}
 		info, err := fs.Stat(engine, name)
 		if err != nil || info.Size() != int64(len(want)) || info.Name() != name {
 			t.Errorf("%s: info %v, %v", name, info, err)
 		}
+	}
+	if differ == 0 {
+		t.Error("no migration has a type that is translated")
 	}
 }
