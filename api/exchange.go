@@ -39,7 +39,7 @@ type exchange struct {
 	in     *wire
 	began  time.Time
 	seat   seat
-	held   func() // releases the place of a document or form; nil: none is held
+	held   func() // releases the place of a document, a form or its answer; nil: none is held
 	html   bool   // show errors to people: see serveWebsite
 
 	// rates belong to the tenant, user and bucket whose limits count this

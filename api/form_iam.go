@@ -50,7 +50,12 @@ func (x *exchange) serveForm() (*Reply, error) {
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}
 	}
-	r.Principal, x.reason, x.refusal, x.answer = a.Principal, a.Reason, a.Err, &a
+	r.Principal = a.Principal
+	// Only a list can be long, so that no answer to a change is left out.
+	if x.held, err = x.reserveAnswer(len(a.Body)); err != nil {
+		return nil, err
+	}
+	x.reason, x.refusal, x.answer = a.Reason, a.Err, &a
 	return &Reply{Status: a.Status, Header: http.Header{"Content-Type": {"text/xml"}},
 		Stream: bytes.NewReader(a.Body), Length: int64(len(a.Body))}, nil
 }

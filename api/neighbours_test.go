@@ -117,6 +117,21 @@ func (s *street) signed(t *testing.T, c accounts.Credential, method, target stri
 	}
 }
 
+// form returns a request of IAM that c signs.
+func (s *street) form(t *testing.T, c accounts.Credential, body string) func() string {
+	return func() string {
+		r := s.Request(t, "POST", "/", []byte(body))
+		r.Header.Set("Content-Type", formMIME)
+		if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, s.Region, "iam", sigv4.PayloadHash([]byte(body)), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", r.Host, len(body))
+		r.Header.Write(&b)
+		return b.String() + "\r\n" + body
+	}
+}
+
 // signedChunked returns the head of a request that c signs, with a document in
 // HTTP chunks. Only the decoded document has a length.
 func (s *street) signedChunked(t *testing.T, c accounts.Credential, target, decoded string) func() string {
@@ -220,6 +235,14 @@ var deeds = []deed{
 			expect(t, "key", s.Do(t, s.bad, "PUT", fmt.Sprintf("/bad/%04d%s", i, strings.Repeat("&", 1000)), nil), 200, "")
 		}
 		s.nuisance(t, 2, 200, s.signed(t, s.bad, "GET", "/bad?list-type=2", 0), "")
+	}, true, slowerIdle},
+	{"slow readers of long lists of roles", func(t *testing.T, s *street) {
+		for i := range 700 {
+			iamCall(t, s.Gateway, s.bad, "Action", "CreateRole", "RoleName", fmt.Sprint("role", i), "AssumeRolePolicyDocument",
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+accounts.Account(s.bad.Tenant.ID)+
+					`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:username":"`+strings.Repeat("\U0001F5DD", 900)+`"}}}]}`)
+		}
+		s.nuisance(t, 2, 200, s.form(t, s.bad, "Action=ListRoles&MaxItems=1000&Version=2010-05-08"), "")
 	}, true, slowerIdle},
 	{"half a header", func(t *testing.T, s *street) {
 		for range 300 {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -239,10 +238,9 @@ func (x *exchange) reserveDocument() error {
 }
 
 // reserveAnswer takes as many places as a long answer has bytes. The caller gives
-// them back when it was sent. An answer to a change takes none, because it must tell
-// the client what was done: the document that asked for it has places.
+// them back when it was sent.
 func (x *exchange) reserveAnswer(length int) (giveBack func(), err error) {
-	if length <= smallAnswer || x.req.HTTP.Method != http.MethodGet {
+	if length <= smallAnswer {
 		return func() {}, nil
 	}
 	ok := false
@@ -276,7 +274,7 @@ func hold[K comparable](x *exchange, pool *fair.Pool[K], party K, n int) error {
 	return nil
 }
 
-// release gives back the places of a document or form.
+// release gives back the places of a document or form, or of the answer to a form.
 func (x *exchange) release() {
 	if x.held != nil {
 		x.held()

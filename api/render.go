@@ -46,11 +46,15 @@ func (x *exchange) render(reply *Reply) error {
 
 // sendXML sends a document, which is built whole so that its length is known.
 func (x *exchange) sendXML(status int, b []byte) error {
-	giveBack, err := x.reserveAnswer(len(b))
-	if err != nil {
-		return x.renderError(err)
+	// An answer to a change takes no places, because it must tell the client what was done:
+	// the document that asked for it has places.
+	if x.req.HTTP.Method == http.MethodGet {
+		giveBack, err := x.reserveAnswer(len(b))
+		if err != nil {
+			return x.renderError(err)
+		}
+		defer giveBack()
 	}
-	defer giveBack()
 	h := x.w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", decimal(len(b)))
