@@ -61,22 +61,25 @@ type scanLook struct {
 }
 
 // scanLooks returns statements whose rows together include the first limit rows
-// above the position. Rows whose bucket has no possible id have no position, and are
-// left to Verify.
+// above the position. Rows whose bucket has no possible id have no position. Ids below the
+// lowest, or as good as none, are in another order by the index than by position, so that
+// others would be passed over. Both are left to Verify.
 func scanLooks(objects, versions string, after meta.ObjectPosition, limit int) []scanLook {
 	after.Key = max(after.Key, "\x00") // no key is lower, and a comparison with NULL is never true
 	bucket, key, id := after.Bucket[:], text(after.Key), after.Version[:]
 	null := make([]byte, len(id))
 	nextKey, nextID := afterID(after)
 	const possible = " AND LENGTH(bucket_id) = 16"
+	const findable = " AND (public = ? OR public >= ?)"
+	one := append(null[:len(id)-1:len(id)-1], 1)
 	return []scanLook{
 		{"SELECT " + objects + " FROM objects WHERE (bucket_id, key) >= (?, ?)" + possible + " ORDER BY bucket_id, key LIMIT ?",
 			[]any{bucket, keyAfter(after.Key), limit}},
 		{"SELECT " + objects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
 		// The index has a key's null version first, whatever its id. So this asks
 		// for one more row, and for the null version of the position's own key.
-		{"SELECT " + versions + " FROM versions WHERE (bucket_id, key, public) >= (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
-			[]any{bucket, nextKey, nextID, limit + 1}},
+		{"SELECT " + versions + " FROM versions WHERE (bucket_id, key, public) >= (?, ?, ?)" + possible + findable + " ORDER BY bucket_id, key, public LIMIT ?",
+			[]any{bucket, nextKey, nextID, null, one, limit + 1}},
 		{"SELECT " + versions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",
 			[]any{bucket, key, null, id}},
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/metatest"
 	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
@@ -151,5 +152,55 @@ func TestScanBehindLongIDs(t *testing.T) {
 		if met["blob 1"] < 3 || met["blob 2"] != 2 || met["blob 3"] != 1 {
 			t.Errorf("pages of %d meet %v", limit, met)
 		}
+	}
+}
+
+// A version whose row is not found by any possible id hides no other version of its key.
+func TestScanPassesImpossibleNames(t *testing.T) {
+	id := func(b byte) meta.ID { return meta.ID{b, 1} }
+	first := id(0x10)
+	for name, edits := range map[string]map[meta.ID][]byte{
+		"an empty one":          {id(0x40): {}},
+		"two longer than an id": {id(0x20): append(first[:], 1), id(0x30): append(first[:], 2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filledFile(t)
+			s, err := sqlite.Open(path, sqlite.Options{})
+			s = closing(t, s, err)
+			of, err := s.Bucket(t.Context(), "bucket")
+			f := &filler{T: t, ctx: t.Context(), s: s, now: of.Created}
+			f.ok(err)
+			b := f.bucket("edited", of.Owner)
+			put := func(as meta.Versioning, at byte) {
+				v := f.version(b, "key", meta.Body{})
+				v.ID, v.Null = id(at), as == meta.VersioningOff
+				f.ok(s.CommitObject(f.ctx, meta.Commit{Version: v, Versioning: as}))
+			}
+			put(meta.VersioningOff, 0x50)
+			f.ok(metatest.SetVersioning(f.ctx, s, b, meta.VersioningEnabled, true))
+			want := []meta.ID{id(0x50)}
+			for at := byte(0x10); at <= 0x70; at += 0x10 {
+				if at != 0x50 {
+					put(meta.VersioningEnabled, at)
+					want = append(want, id(at))
+				}
+			}
+			db := openRaw(t, "sqlite", path)
+			for at, public := range edits {
+				_, err := db.Exec("UPDATE versions SET public = ? WHERE bucket_id = ? AND version_id = ?", public, b[:], at[:])
+				f.ok(err)
+			}
+			for _, limit := range []int{1, 2, meta.MaxPage} {
+				var met []meta.ID
+				for _, v := range scanned(t, s, meta.ObjectPosition{Bucket: b}, limit) {
+					met = append(met, v.ID)
+				}
+				for _, at := range want {
+					if _, edited := edits[at]; !edited && !slices.Contains(met, at) {
+						t.Errorf("pages of %d hide version %x beside %x", limit, at[:1], edits)
+					}
+				}
+			}
+		})
 	}
 }
