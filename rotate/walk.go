@@ -36,8 +36,7 @@ type walk struct {
 // bucket is what a step knows of a bucket.
 type bucket struct {
 	meta.Bucket
-	several bool  // older generations than the newest are there
-	err     error // it was edited
+	several bool // older generations than the newest are there
 }
 
 // page looks at the next page of rows. ended: it was the last.
