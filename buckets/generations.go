@@ -182,8 +182,8 @@ func (bs *Buckets) Several(ctx context.Context, after meta.ID) (id meta.ID, ok b
 }
 
 // Destroy removes a former generation of a bucket's keys for good. The caller has made
-// sure that nothing refers to it; nothing can come to. Other gateways forget it within
-// KeysTTL. Errors: NoSuchEntity where there is no such former generation.
+// sure that nothing refers to it; nothing can come to. Gateways forget it within KeysTTL: a
+// request under way may have read a row before that was brought under the newest. Errors: NoSuchEntity where there is no such former generation.
 func (bs *Buckets) Destroy(ctx context.Context, b meta.Bucket, generation uint32) error {
 	for c := (meta.Contest{}); ; {
 		// The caller may have read the bucket before its generations were made.
@@ -210,9 +210,7 @@ func (bs *Buckets) destroy(ctx context.Context, b meta.Bucket, generation uint32
 		return s3err.New(s3err.NoSuchEntity, "Bucket %s has no former generation %d of its keys.", b.Name, generation)
 	}
 	left := slices.Delete(slices.Clone(seeds), at, at+1)
-	err = bs.change(ctx, b, sums, left, func(ctx context.Context, c meta.Change) error {
+	return bs.change(ctx, b, sums, left, func(ctx context.Context, c meta.Change) error {
 		return bs.Store.DropGeneration(ctx, b.ID, c, generation)
 	})
-	bs.keys.Drop(b.ID)
-	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/servers"
 	"github.com/sanctum-storage/gateway/internal/servers/strictpg"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/rotate"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -48,11 +49,12 @@ type tally struct {
 	lost   int // answers of the store that were lost on their way to the engine
 	moved  int // blobs, to the other backend
 	gone   int // blobs that were collected meanwhile
+	keys   int // generations of the bucket's keys that were destroyed
 }
 
 // Whatever three gateways tell their clients of a key, side by side and while
-// they collect, drain a backend and lose their connections, has one order that
-// explains it all.
+// they collect, drain a backend, rotate the bucket's keys and lose their
+// connections, has one order that explains it all.
 func TestHistories(t *testing.T) {
 	start := rand.Uint64()
 	all := &tally{counts: make(map[string]int), cut: make(map[strictpg.Fault]int)}
@@ -87,7 +89,7 @@ func TestHistories(t *testing.T) {
 			unknown += n
 		}
 	}
-	if all.lost == 0 || all.moved == 0 || all.gone == 0 || unknown == 0 {
+	if all.lost == 0 || all.moved == 0 || all.gone == 0 || all.keys == 0 || unknown == 0 {
 		t.Error("the histories met less than they should")
 	}
 }
@@ -154,6 +156,7 @@ func runSeed(t *testing.T, seed uint64, i int, all *tally) {
 		all.lost += plan.Fired()
 		all.moved += report.moved
 		all.gone += report.deleted
+		all.keys += report.destroyed
 	})
 }
 
@@ -183,7 +186,7 @@ func (l *load) rest(r *rand.Rand) {
 }
 
 // background is what an engine's background steps did.
-type background struct{ moved, deleted int }
+type background struct{ moved, deleted, destroyed int }
 
 // run lets the clients and the background steps of all engines work side by side
 // until the clients are done.
@@ -218,6 +221,7 @@ func (l *load) drive(seed uint64, drain bool, client func(ctx context.Context, i
 	for _, r := range reports {
 		total.moved += r.moved
 		total.deleted += r.deleted
+		total.destroyed += r.destroyed
 	}
 	return total
 }
@@ -247,9 +251,10 @@ func (l *load) excused(err error) bool {
 // steps does an engine's background steps until ctx ends.
 func (l *load) steps(ctx context.Context, i int, r *rand.Rand) (done background) {
 	e := l.c.engines[i]
+	rotation := rotate.New(rotate.Config{Engine: e})
 	for ctx.Err() == nil {
 		var err error
-		switch r.IntN(3) {
+		switch r.IntN(4) {
 		case 0:
 			err = e.Beat(ctx)
 		case 1:
@@ -260,6 +265,10 @@ func (l *load) steps(ctx context.Context, i int, r *rand.Rand) (done background)
 			var m blobs.MoveReport
 			m, err = e.Blobs().Move(ctx)
 			done.moved += m.Blobs
+		case 3:
+			var n int
+			n, err = l.rotate(ctx, e, rotation)
+			done.destroyed += n
 		}
 		if err != nil && ctx.Err() == nil && !l.excused(err) {
 			l.c.t.Errorf("background step of engine %d: %v", i, err)

@@ -87,6 +87,7 @@ var eachFault = []round{
 	{"kill of PostgreSQL", (*battle).killPostgres},
 	{"pause of a gateway", (*battle).pauseGateway},
 	{"kill of the storage", (*battle).killStorage},
+	{"kill of a gateway that rotates keys", (*battle).killRotating},
 }
 
 func (b *battle) killGateway(n int) {
