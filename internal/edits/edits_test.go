@@ -53,6 +53,9 @@ type play struct {
 // table are of different kinds.
 const perTable = 4
 
+// perChange are rows of a table that changed in the same columns, at most.
+const perChange = 8
+
 func TestEveryEditIsNoticedOrListed(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -200,17 +203,20 @@ func TestThreatModelListsWhatRemains(t *testing.T) {
 
 const listHead = "| table | in the clear | edits | can | why |\n|---|---|---|---|---|\n"
 
-// choose takes some rows of a table: of each kind one, all that changed since before,
-// and others up to perTable. Ids are drawn, so the order is by what is not.
+// choose takes some rows of a table: of each kind one, those that changed since before,
+// up to perChange of each change, and others up to perTable. Ids are drawn, so the order
+// is by what is not.
 func choose(t Table, rows, before []Row) (chosen []Row) {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b Row) int { return strings.Compare(signature(t, b), signature(t, a)) })
 	var rest []Row
-	kinds := make(map[string]bool)
+	kinds, changes := make(map[string]bool), make(map[string]int)
 	for _, r := range rows {
-		kind := kindOf(t, r)
-		changed := slices.ContainsFunc(before, func(was Row) bool { return t.sameKey(was, r) && !sameRow(was, r) })
-		if !kinds[kind] || changed {
+		kind, change := kindOf(t, r), changeOf(t, r, before)
+		if change != "" {
+			changes[change]++
+		}
+		if !kinds[kind] || change != "" && changes[change] <= perChange {
 			chosen = append(chosen, r)
 		} else {
 			rest = append(rest, r)
@@ -218,6 +224,21 @@ func choose(t Table, rows, before []Row) (chosen []Row) {
 		kinds[kind] = true
 	}
 	return append(chosen, rest[:max(0, min(perTable-len(chosen), len(rest)))]...)
+}
+
+// changeOf names the columns that have another value than before, or is empty.
+func changeOf(t Table, r Row, before []Row) string {
+	i := slices.IndexFunc(before, func(was Row) bool { return t.sameKey(was, r) })
+	if i < 0 {
+		return ""
+	}
+	var columns []string
+	for at, column := range t.Columns {
+		if !sameValue(before[i][at], r[at]) {
+			columns = append(columns, column)
+		}
+	}
+	return strings.Join(columns, " ")
 }
 
 // kindOf is what kind of row it is, as far as its states and what it lacks tell.
