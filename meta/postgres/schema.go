@@ -61,7 +61,10 @@ func schema() (sqlstore.Schema, versionTable, error) {
 }
 
 var (
-	word    = regexp.MustCompile(`\b(BLOB|INTEGER)\b`)
+	word = regexp.MustCompile(`\b(BLOB|INTEGER)\b`)
+	// partial is an index of some rows. The databases that speak like Postgres do not all
+	// have such: there it is one of all rows. A unique one would be another rule.
+	partial = regexp.MustCompile(`(CREATE INDEX [^;]*\))\s+WHERE\b[^;]*;`)
 	options = regexp.MustCompile(`\)\s*(STRICT|WITHOUT ROWID)(\s*,\s*(STRICT|WITHOUT ROWID))*\s*;`)
 )
 
@@ -72,6 +75,7 @@ func translate(sql string) string {
 	sql = word.ReplaceAllStringFunc(sql, func(w string) string {
 		return map[string]string{"BLOB": "BYTEA", "INTEGER": "BIGINT"}[w]
 	})
+	sql = partial.ReplaceAllString(sql, "$1;")
 	return options.ReplaceAllString(sql, ");")
 }
 

@@ -6,7 +6,7 @@
 
 -- +goose Up
 
--- Objects of one blob are not in these indexes, so that writing them costs no more.
+-- On SQLite, objects of one blob are not in these indexes, so that writing them costs no more.
 CREATE INDEX objects_by_upload ON objects (body_id) WHERE body_kind = 2;
 CREATE INDEX versions_by_upload ON versions (body_id) WHERE body_kind = 2;
 
