@@ -73,8 +73,10 @@ func TestRotationBeforeChangesOfMarks(t *testing.T) {
 	r := newRowRig(t)
 	o := r.put(r.b, "k", "text", lockedMarks())
 	r.rotate(r.b)
-	at := Subject{Bucket: r.b, Key: "k", Version: o.Version}
-	_, err := r.e.ChangeMarks(t.Context(), at, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
+	b, err := r.e.Buckets().Get(t.Context(), r.b.Name)
+	r.ok(err)
+	at := Subject{Bucket: b, Key: "k", Version: o.Version}
+	_, err = r.e.ChangeMarks(t.Context(), at, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
 	r.ok(err)
 	v, err := r.e.store.Version(t.Context(), r.b.ID, "k", o.Version)
 	r.ok(err)
@@ -85,10 +87,15 @@ func TestRotationBeforeChangesOfMarks(t *testing.T) {
 }
 
 // Uploads that were begun before a rotation take parts after it, and complete to objects of
-// the new generation: also one of SSE-C, and without its customer's key.
+// the new generation: also one of SSE-C, and without its customer's key. The completion may
+// have begun before the rotation, too.
 func TestRotationBeforeCompletion(t *testing.T) {
-	for name, keys := range map[string]struct{ begins, completes *CustomerKey }{
-		"managed": {}, "customer": {&CustomerKey{7}, &CustomerKey{7}}, "completed without the key": {&CustomerKey{7}, nil},
+	for name, keys := range map[string]struct {
+		begins, completes *CustomerKey
+		stale             bool
+	}{
+		"managed": {}, "customer": {begins: &CustomerKey{7}, completes: &CustomerKey{7}}, "completed without the key": {begins: &CustomerKey{7}},
+		"managed, begun before": {stale: true}, "completed without the key, begun before": {begins: &CustomerKey{7}, stale: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRowRig(t)
@@ -100,6 +107,10 @@ func TestRotationBeforeCompletion(t *testing.T) {
 			u, err := r.e.CreateUpload(ctx, in)
 			r.ok(err)
 			r.rotate(r.b)
+			if !keys.stale {
+				r.b, err = r.e.Buckets().Get(ctx, r.b.Name)
+				r.ok(err)
+			}
 			p, err := r.e.UploadPart(ctx, UploadPart{Bucket: r.b, Key: "k", Upload: u.ID, Number: 1, Customer: keys.begins, Body: Body{Reader: strings.NewReader(body), Size: int64(len(body))}})
 			r.ok(err)
 			o, err := r.e.CompleteUpload(ctx, CompleteUpload{Bucket: r.b, Key: "k", Upload: u.ID, Parts: []CompletedPart{{Number: 1, ETag: p.ETag}}, Size: -1, Customer: keys.completes})
