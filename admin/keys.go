@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sanctum-storage/gateway/jobs"
 	"github.com/sanctum-storage/gateway/rewrap"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -24,20 +25,32 @@ type Keys struct {
 	Next string `json:"next,omitempty"` // `after` of the next page; absent: there are no more seeds
 }
 
-// Rewrap is how far the rewrapping of seeds is.
-type Rewrap struct {
+// Job is how far a job about keys is.
+type Job struct {
 	State     string    `json:"state"`              // `running`, `stopped`, `done` or `failed`
-	Key       string    `json:"key"`                // that the seeds come under
-	Stage     string    `json:"stage"`              // `counting`, `rewrapping` or `proving`
+	Stage     string    `json:"stage"`              // `rotating`, `counting`, `rewrapping` or `proving`
 	Started   time.Time `json:"started"`            // when it was asked for
 	Changed   time.Time `json:"changed"`            // when a gateway last did something
-	Seeds     int       `json:"seeds"`              // that there are, by the last count
-	Old       int       `json:"old"`                // of those, under other keys when it began
-	Rewrapped int       `json:"rewrapped"`          // so far
+	Old       int       `json:"old"`                // under other keys when it began
+	Rewrapped int       `json:"rewrapped"`          // of those, so far
 	Left      int       `json:"left"`               // under other keys, by the last count
 	Failed    int       `json:"failed"`             // that cannot be rewrapped
 	Failures  []string  `json:"failures,omitempty"` // the first of those, with the reasons
 	Waiting   string    `json:"waiting,omitempty"`  // why the last step came to nothing; it is tried again
+}
+
+func jobOf(h jobs.Head, old, rewrapped, left int) Job {
+	return Job{
+		State: string(h.State), Stage: string(h.Stage), Started: shown(h.Started), Changed: shown(h.Changed),
+		Old: old, Rewrapped: rewrapped, Left: left, Failed: h.Failed, Failures: h.Failures, Waiting: h.Waiting,
+	}
+}
+
+// Rewrap is how far the rewrapping of seeds is. Its numbers are of seeds.
+type Rewrap struct {
+	Job
+	Key   string `json:"key"`   // that the seeds come under
+	Seeds int    `json:"seeds"` // that there are, by the last count
 }
 
 // positionBytes is a bucket's id and a generation.
@@ -78,10 +91,7 @@ func (s *Server) getRewrap(ctx context.Context, r *request) (any, error) {
 	if j == nil {
 		return nil, s3err.New(s3err.NoSuchEntity, "Seeds were never rewrapped.")
 	}
-	return Rewrap{
-		State: string(j.State), Key: j.Key, Stage: string(j.Stage), Started: shown(j.Started), Changed: shown(j.Changed),
-		Seeds: j.Seeds, Old: j.Old, Rewrapped: j.Rewrapped, Left: j.Left, Failed: j.Failed, Failures: j.Failures, Waiting: j.Waiting,
-	}, nil
+	return Rewrap{Job: jobOf(j.Head, j.Old, j.Rewrapped, j.Left), Key: j.Key, Seeds: j.Seeds}, nil
 }
 
 func (s *Server) startRewrap(ctx context.Context, r *request) (any, error) {

@@ -33,8 +33,11 @@ type Revocations struct {
 	Edited string `json:"edited,omitempty"`
 }
 
-// what checks that one thing is named.
-func (k *RevokeKeys) what() (engine.Revoked, error) {
+// keysNamed reads the body, which must name one thing.
+func keysNamed(r *request) (k RevokeKeys, named engine.Revoked, err error) {
+	if err := r.decode(&k); err != nil {
+		return k, named, err
+	}
 	n := 0
 	for _, set := range []bool{k.Bucket != "", k.Provider != "", k.All} {
 		if set {
@@ -42,9 +45,9 @@ func (k *RevokeKeys) what() (engine.Revoked, error) {
 		}
 	}
 	if n != 1 {
-		return engine.Revoked{}, s3err.New(s3err.InvalidArgument, "Name a bucket, a key provider, or all: one of them.")
+		return k, named, s3err.New(s3err.InvalidArgument, "Name a bucket, a key provider, or all: one of them.")
 	}
-	return engine.Revoked{Name: k.Bucket, Provider: k.Provider}, nil
+	return k, engine.Revoked{Name: k.Bucket, Provider: k.Provider}, nil
 }
 
 func (s *Server) listRevocations(context.Context, *request) (any, error) {
@@ -64,11 +67,7 @@ func (s *Server) listRevocations(context.Context, *request) (any, error) {
 }
 
 func (s *Server) revokeKeys(ctx context.Context, r *request) (any, error) {
-	var k RevokeKeys
-	if err := r.decode(&k); err != nil {
-		return nil, err
-	}
-	what, err := k.what()
+	k, named, err := keysNamed(r)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +76,15 @@ func (s *Server) revokeKeys(ctx context.Context, r *request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		what.Bucket = b.ID
+		named.Bucket = b.ID
 	}
-	return nil, s.engine.Revocations().Revoke(ctx, what, r.by)
+	return nil, s.engine.Revocations().Revoke(ctx, named, r.by)
 }
 
 func (s *Server) restoreKeys(ctx context.Context, r *request) (any, error) {
-	var k RevokeKeys
-	if err := r.decode(&k); err != nil {
-		return nil, err
-	}
-	what, err := k.what()
+	_, named, err := keysNamed(r)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.engine.Revocations().Restore(ctx, what)
+	return nil, s.engine.Revocations().Restore(ctx, named)
 }

@@ -32,21 +32,13 @@ type StartRotation struct {
 	All bool `json:"all"` // each bucket gets a new generation first; otherwise what there is goes on
 }
 
-// Rotation is how far the rotation of buckets' keys is.
+// Rotation is how far the rotation of buckets' keys is. Its numbers are of rows, which are
+// those of buckets with several generations.
 type Rotation struct {
-	State     string    `json:"state"`              // `running`, `stopped`, `done` or `failed`
-	Stage     string    `json:"stage"`              // `rotating`, `counting`, `rewrapping` or `proving`
-	Started   time.Time `json:"started"`            // when it was asked for
-	Changed   time.Time `json:"changed"`            // when a gateway last did something
-	End       time.Time `json:"end,omitzero"`       // when it is expected to end, by its pace
-	Rotated   int       `json:"rotated,omitempty"`  // buckets that got a new generation so far
-	Rows      int       `json:"rows"`               // of buckets with several generations, by the last count
-	Old       int       `json:"old"`                // of those, under older generations when it began
-	Rewrapped int       `json:"rewrapped"`          // so far
-	Left      int       `json:"left"`               // under older generations, by the last count
-	Failed    int       `json:"failed"`             // that cannot be rewrapped
-	Failures  []string  `json:"failures,omitempty"` // the first of those, with the reasons
-	Waiting   string    `json:"waiting,omitempty"`  // why the last step came to nothing; it is tried again
+	Job
+	End     time.Time `json:"end,omitzero"`      // when it is expected to end, by its pace
+	Rotated int       `json:"rotated,omitempty"` // buckets that got a new generation so far
+	Rows    int       `json:"rows"`              // that there are, by the last count
 }
 
 func (s *Server) listGenerations(ctx context.Context, r *request) (any, error) {
@@ -101,10 +93,7 @@ func (s *Server) getRotation(ctx context.Context, r *request) (any, error) {
 	if j == nil {
 		return nil, s3err.New(s3err.NoSuchEntity, "Keys were never rotated.")
 	}
-	out := Rotation{
-		State: string(j.State), Stage: string(j.Stage), Started: shown(j.Started), Changed: shown(j.Changed),
-		Rotated: j.Rotated, Rows: j.Rows, Old: j.Old, Rewrapped: j.Rewrapped, Left: j.Left, Failed: j.Failed, Failures: j.Failures, Waiting: j.Waiting,
-	}
+	out := Rotation{Job: jobOf(j.Head, j.Old, j.Rewrapped, j.Left), Rotated: j.Rotated, Rows: j.Rows}
 	if end := j.End(); !end.IsZero() {
 		out.End = shown(end)
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -391,15 +390,14 @@ func (r *Request) objectACL() ([]byte, error) {
 
 // admitUploadACL refuses to complete an upload whose ACL, which is as old as the
 // upload, the bucket does not take any more.
-func (r *Request) admitUploadACL(id meta.ID) error {
+func (r *Request) admitUploadACL() error {
 	f := r.bucketFacts(r.Bucket)
 	if !f.Block.BlockPublicACLs || !f.Ownership.ACLsEnabled() {
 		return nil
 	}
-	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
-	if errors.Is(err, s3err.NoSuchUpload) {
-		return nil // the engine knows whether it was completed by the same request
-	} else if err != nil || len(u.Marks.ACL) == 0 {
+	u, err := r.underway()
+	// Of one that is gone the engine knows whether it was completed by the same request.
+	if err != nil || u == nil || len(u.Marks.ACL) == 0 {
 		return err
 	}
 	a, err := parseACL(u.Marks.ACL)

@@ -47,7 +47,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.admitUploadACL(in.Upload); err != nil {
+	if err := r.admitUploadACL(); err != nil {
 		return nil, err
 	}
 	o, err := s.engine.CompleteUpload(r.Context(), in)

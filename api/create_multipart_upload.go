@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/xml"
+	"errors"
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -70,13 +71,15 @@ func (r *Request) initiator() engine.Initiator {
 // began reports whether the sender is the initiator of the request's upload, or
 // the root of the initiator's account.
 func (r *Request) began() bool {
-	id, err := r.upload()
-	if err != nil || r.Owner().IsZero() {
+	if r.Owner().IsZero() {
 		return false
 	}
-	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
+	u, err := r.underway()
+	if err != nil || u == nil {
+		return false
+	}
 	by, p := u.By, &r.Principal
-	if err != nil || by.Tenant != r.Owner() {
+	if by.Tenant != r.Owner() {
 		return false
 	}
 	return p.Kind == access.Root || by.Principal == meta.ID(p.ID) && by.Session == p.SessionName
@@ -100,4 +103,27 @@ func (r *Request) upload() (meta.ID, error) {
 		return id, s3err.New(s3err.NoSuchUpload, "").With("UploadId", r.QueryValue("uploadId"))
 	}
 	return id, nil
+}
+
+// underway returns the request's upload, read once: nothing of it changes until it
+// ends. It is nil if there is no such upload in progress, which the handler refuses.
+func (r *Request) underway() (*engine.Upload, error) {
+	if !r.begun.given {
+		r.begun = saying(r.readUnderway())
+	}
+	return r.begun.get()
+}
+
+func (r *Request) readUnderway() (*engine.Upload, error) {
+	id, err := r.upload()
+	if err != nil {
+		return nil, nil
+	}
+	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
+	if errors.Is(err, s3err.NoSuchUpload) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return &u, nil
 }

@@ -52,7 +52,7 @@ func (x *exchange) serveForm() (*Reply, error) {
 	}
 	r.Principal = a.Principal
 	// Only a list can be long, so that no answer to a change is left out.
-	if x.held, err = x.reserveAnswer(len(a.Body)); err != nil {
+	if x.held, err = x.reserveAnswer(a.Body); err != nil {
 		return nil, err
 	}
 	x.reason, x.refusal, x.answer = a.Reason, a.Err, &a

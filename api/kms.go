@@ -1,13 +1,11 @@
 package api
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // readingActions decrypt an object.
@@ -56,14 +54,8 @@ func (r *Request) useToRead(o *object) (*access.KeyUse, error) {
 
 // useToFill is the use of the key of the request's upload.
 func (r *Request) useToFill(o *object) (*access.KeyUse, error) {
-	id, err := r.upload()
-	if err != nil {
-		return nil, nil // the handler refuses it
-	}
-	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
-	if errors.Is(err, s3err.NoSuchUpload) {
-		return nil, nil
-	} else if err != nil || u.Encryption != meta.EncryptionKMS {
+	u, err := r.underway()
+	if err != nil || u == nil || u.Encryption != meta.EncryptionKMS {
 		return nil, err
 	}
 	return r.useKey(access.GenerateDataKey, o, u.Marks.KMSKey, u.Marks.BucketKey), nil

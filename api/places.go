@@ -22,8 +22,8 @@ const (
 	// maxStrangerDocuments is the same bound for documents of unsigned
 	// requests.
 	maxStrangerDocuments = 16 << 20
-	// maxAnswers bounds the bytes of all answers longer than smallAnswer that are
-	// being sent to known senders. Such a document is in memory until its client
+	// maxAnswers bounds the memory of all answers longer than smallAnswer that are
+	// being sent to known senders, in bytes. Such a document is in memory until its client
 	// has taken it: a listing of long keys has 7 MB.
 	maxAnswers  = 128 << 20
 	smallAnswer = 1 << 20
@@ -237,9 +237,10 @@ func (x *exchange) reserveDocument() error {
 	return hold(x, x.server.strangerDocuments, x.req.stranger(), int(length))
 }
 
-// reserveAnswer takes as many places as a long answer has bytes. The caller gives
-// them back when it was sent.
-func (x *exchange) reserveAnswer(length int) (giveBack func(), err error) {
+// reserveAnswer takes as many places as a long answer has bytes in memory, with those
+// that were set aside for it to grow. The caller gives them back when it was sent.
+func (x *exchange) reserveAnswer(answer []byte) (giveBack func(), err error) {
+	length := cap(answer)
 	if length <= smallAnswer {
 		return func() {}, nil
 	}

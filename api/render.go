@@ -49,7 +49,7 @@ func (x *exchange) sendXML(status int, b []byte) error {
 	// An answer to a change takes no places, because it must tell the client what was done:
 	// the document that asked for it has places.
 	if x.req.HTTP.Method == http.MethodGet {
-		giveBack, err := x.reserveAnswer(len(b))
+		giveBack, err := x.reserveAnswer(b)
 		if err != nil {
 			return x.renderError(err)
 		}

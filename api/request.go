@@ -62,7 +62,7 @@ type Request struct {
 	object     object               // the target
 	source     *object              // of a copy or rename; nil until it was resolved
 	sealing    said[sealing]        // see encryption
-	begun      said[access.Context] // see uploadConditions
+	begun      said[*engine.Upload] // see underway
 	// deletions records the result of each key that the body names, for the
 	// server access log.
 	deletions []loggedDeletion

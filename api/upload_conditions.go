@@ -1,14 +1,12 @@
 package api
 
 import (
-	"errors"
 	"maps"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // withUpload adds to a need for a part, or for the completion of an upload, what
@@ -22,10 +20,7 @@ func (r *Request) withUpload(n access.Need, o *object) access.Need {
 		!slices.Contains(fillings, r.Op.Name) || !r.asks(f, (*access.Policy).AsksNewObject) {
 		return n
 	}
-	if !r.begun.given {
-		r.begun = saying(r.uploadConditions())
-	}
-	begun, err := r.begun.get()
+	begun, err := r.uploadConditions()
 	if err != nil {
 		n.Bucket = broken(f, err)
 		return n
@@ -38,18 +33,12 @@ func (r *Request) withUpload(n access.Need, o *object) access.Need {
 }
 
 // uploadConditions returns the condition keys of the attributes of the request's
-// upload. They are those of the request that began it; none for an upload that is
-// not in progress, which the operation refuses. The days that are left of a
+// upload. They are those of the request that began it, and none for an upload that is
+// not in progress. The days that are left of a
 // retention are not among them: they become fewer while parts arrive.
 func (r *Request) uploadConditions() (access.Context, error) {
-	id, err := r.upload()
-	if err != nil {
-		return nil, nil // the handler refuses it
-	}
-	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
-	if errors.Is(err, s3err.NoSuchUpload) {
-		return nil, nil
-	} else if err != nil {
+	u, err := r.underway()
+	if err != nil || u == nil {
 		return nil, err
 	}
 	a := asked{tags: saying(u.Marks.Tags, nil), class: said[string]{given: u.StorageClass != "", value: u.StorageClass}}

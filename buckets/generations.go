@@ -182,8 +182,9 @@ func (bs *Buckets) Several(ctx context.Context, after meta.ID) (id meta.ID, ok b
 }
 
 // Destroy removes a former generation of a bucket's keys for good. The caller has made
-// sure that nothing refers to it; nothing can come to. Gateways forget it within KeysTTL: a
-// request under way may have read a row before that was brought under the newest. Errors: NoSuchEntity where there is no such former generation.
+// sure that nothing refers to it; nothing can come to. Gateways forget it within KeysTTL,
+// this one too: a request under way may have read a row before the row was brought under
+// the newest. Errors: NoSuchEntity where there is no such former generation.
 func (bs *Buckets) Destroy(ctx context.Context, b meta.Bucket, generation uint32) error {
 	for c := (meta.Contest{}); ; {
 		// The caller may have read the bucket before its generations were made.

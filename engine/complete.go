@@ -112,8 +112,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	defer old.report()
-	// The bytes are counted already, as parts. Without this, an object of more than half of
-	// what the quota leaves could not be completed.
+	// The bytes are counted already, as parts. Without this, the quota would refuse an object
+	// of more than half of the room that it leaves.
 	frees := meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size}
 	err = e.versioned(ctx, &in.Bucket, &v, frees, func() error {
 		if err := old.follow(ctx, in.Bucket); err != nil {

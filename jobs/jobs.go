@@ -16,6 +16,12 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// Names of the kinds of jobs, by which one kind can ask whether another is running.
+const (
+	Rotate = "rotate"
+	Rewrap = "rewrap"
+)
+
 // State is what became of a job.
 type State string
 

@@ -37,7 +37,7 @@ type Position struct {
 
 // kind is this job among all.
 var kind = jobs.Kind[Job]{
-	Name: "rewrap", Head: func(j *Job) *jobs.Head { return &j.Head },
+	Name: jobs.Rewrap, Head: func(j *Job) *jobs.Head { return &j.Head },
 	Running:    s3err.New(s3err.EntityAlreadyExists, "Seeds are being rewrapped already."),
 	NotRunning: s3err.New(s3err.NoSuchEntity, "No seeds are being rewrapped."),
 }

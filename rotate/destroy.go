@@ -13,7 +13,7 @@ import (
 // Destroy removes a former generation of a bucket's keys for good, after it has looked at
 // every row of the bucket. It is refused while anything refers to the generation, while keys
 // are being rotated or rewrapped, and on a store that is known to be older than its storage:
-// what that knows of rows is of the past. Errors: NoSuchEntity, InvalidRequest,
+// such a store lacks rows. Errors: NoSuchEntity, InvalidRequest,
 // ServiceUnavailable.
 //
 // No row can come to refer to a former generation: the store takes no write by any other
@@ -23,7 +23,7 @@ func Destroy(ctx context.Context, e *engine.Engine, b meta.Bucket, generation ui
 	if err := e.Blobs().Agreed(ctx); err != nil {
 		return errOlder
 	}
-	if running, err := jobs.AnyRunning(ctx, e.Renewal(), kind.Name, "rewrap"); err != nil {
+	if running, err := jobs.AnyRunning(ctx, e.Renewal(), jobs.Rotate, jobs.Rewrap); err != nil {
 		return meta.Coded(err)
 	} else if running {
 		return errJob

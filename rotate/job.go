@@ -45,7 +45,7 @@ type Position struct {
 
 // kind is this job among all.
 var kind = jobs.Kind[Job]{
-	Name: "rotate", Head: func(j *Job) *jobs.Head { return &j.Head },
+	Name: jobs.Rotate, Head: func(j *Job) *jobs.Head { return &j.Head },
 	Running:    s3err.New(s3err.EntityAlreadyExists, "Keys are being rotated already."),
 	NotRunning: s3err.New(s3err.NoSuchEntity, "No keys are being rotated."),
 }

@@ -1,12 +1,9 @@
 package gcs
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -16,7 +13,6 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
 	"github.com/sanctum-storage/gateway/outbound/googleauth"
-	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -42,8 +38,6 @@ const (
 	// socketBuffer is the transport's buffer for each direction of a
 	// connection, in bytes.
 	socketBuffer = 64 << 10
-	// maxAuthorities bounds CAFile, in bytes.
-	maxAuthorities = 1 << 20
 )
 
 // Options say which bucket to use and how to reach it. Bucket is required.
@@ -126,26 +120,14 @@ func (o Options) complete() (Options, error) {
 }
 
 func (o Options) checkEndpoint() error {
-	u, err := url.Parse(o.Endpoint)
-	if err != nil {
-		return errors.New("not a URL") // the parser's error could repeat a password
-	}
+	u, err := outbound.ParseEndpoint(o.Endpoint, DefaultEndpoint)
 	switch {
-	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return errors.New("want scheme and host only, such as " + DefaultEndpoint)
-	case u.Scheme == "https":
-		return nil
-	case u.Scheme != "http":
-		return fmt.Errorf("scheme %q is neither https nor http", u.Scheme)
-	case !o.AllowHTTP && !loopback(u.Hostname()):
+	case err != nil:
+		return err
+	case u.Scheme == "http" && !o.AllowHTTP && !outbound.Loopback(u.Hostname()):
 		return errors.New("plain http to another machine reveals the token; use https or set AllowHTTP")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func checkPrefix(p string) error {
@@ -162,7 +144,7 @@ func checkPrefix(p string) error {
 
 // sockets creates the transport.
 func (o Options) sockets() (*http.Transport, error) {
-	roots, err := o.roots()
+	roots, err := outbound.Authorities(o.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("option CAFile: %w", err)
 	}
@@ -170,25 +152,6 @@ func (o Options) sockets() (*http.Transport, error) {
 		Connect: o.ConnectTimeout, Header: o.ResponseHeaderTimeout, Idle: o.IdleTimeout,
 		Kept: maxIdleConns, KeptFor: idleConnTime, Roots: roots, Buffer: socketBuffer,
 	}), nil
-}
-
-// roots returns nil for the system's own.
-func (o Options) roots() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := plainfile.Read(o.CAFile, maxAuthorities)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", o.CAFile)
-	}
-	return pool, nil
 }
 
 // suspect returns the option that a failed first request suggests to check.

@@ -3,7 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/sanctum-storage/gateway/outbound"
-	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -28,8 +26,6 @@ const (
 	idleConnTime = 15 * time.Second
 	// connBuffer is the buffer of net/http per direction and connection.
 	connBuffer = 64 << 10
-	// maxAuthorities bounds the file of trusted authorities, in bytes.
-	maxAuthorities = 1 << 20
 )
 
 // emptySHA256 is the payload hash of an empty body.
@@ -37,9 +33,9 @@ const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 // newHTTP creates the transport of one backend.
 func newHTTP(o *Options) (*http.Transport, error) {
-	roots, err := authorities(o.CAFile)
+	roots, err := outbound.Authorities(o.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, invalid("ca file", "%v", err)
 	}
 	return outbound.NewTransport(outbound.Sockets{
 		Connect: o.ConnectTimeout, Header: o.HeaderTimeout, Idle: o.IdleTimeout,
@@ -54,26 +50,6 @@ func (b *Backend) bounded() http.RoundTripper {
 		next = b.wrap(next)
 	}
 	return outbound.Bound(next, outbound.Budget{Idle: b.opts.IdleTimeout, Answer: b.opts.AnswerTimeout})
-}
-
-// authorities returns the system's authorities and those of a file; nil means the
-// system's only.
-func authorities(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := plainfile.Read(file, maxAuthorities)
-	if err != nil {
-		return nil, invalid("ca file", "%v", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, invalid("ca file", "%s holds no certificate", file)
-	}
-	return pool, nil
 }
 
 // exchange holds the parts of a response that minio-go does not return. It belongs

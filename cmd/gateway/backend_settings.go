@@ -66,24 +66,18 @@ type BackendSettings struct {
 
 // rows lists the settings of a backend, as table lists the others.
 func (b *BackendSettings) rows() []setting {
-	word := func(name, doc string, p *string) setting {
-		return setting{key: name, value: (*text)(p), doc: doc}
-	}
-	secret := func(name, doc string, p *string) setting {
-		return setting{key: name, value: (*text)(p), doc: doc, secret: true}
-	}
 	all := []setting{
 		{key: "type", value: &choice{&b.Type, []string{typeFS, typeS3, typeGCS}},
 			doc: "kind of storage for the sealed blobs: fs, s3 or gcs"},
-		word("region", "region of the storage; for s3 also the region that requests are signed for, detected when empty", &b.Region),
-		word("jurisdiction", "jurisdiction of the storage, such as EU; buckets and tenants may demand one", &b.Jurisdiction),
-		word("path", "fs: folder of the blobs; empty for the backend local: blobs in the data folder", &b.Path),
-		word("endpoint", "s3, gcs: URL of the service; empty: AWS or Google", &b.Endpoint),
-		word("bucket", "s3, gcs: the bucket, which must exist", &b.Bucket),
-		word("prefix", "s3, gcs: prefix of the names of all blobs", &b.Prefix),
-		word("ca_file", "s3, gcs: PEM file of certificates to trust in addition to the system's", &b.CAFile),
-		word("storage_class", "s3, gcs: storage class of new blobs; empty: the bucket's", &b.StorageClass),
-		word("credentials_file", "s3: shared credentials file; gcs: service account or other credentials in JSON", &b.CredentialsFile),
+		textSetting("region", "region of the storage; for s3 also the region that requests are signed for, detected when empty", &b.Region),
+		textSetting("jurisdiction", "jurisdiction of the storage, such as EU; buckets and tenants may demand one", &b.Jurisdiction),
+		textSetting("path", "fs: folder of the blobs; empty for the backend local: blobs in the data folder", &b.Path),
+		textSetting("endpoint", "s3, gcs: URL of the service; empty: AWS or Google", &b.Endpoint),
+		textSetting("bucket", "s3, gcs: the bucket, which must exist", &b.Bucket),
+		textSetting("prefix", "s3, gcs: prefix of the names of all blobs", &b.Prefix),
+		textSetting("ca_file", "s3, gcs: PEM file of certificates to trust in addition to the system's", &b.CAFile),
+		textSetting("storage_class", "s3, gcs: storage class of new blobs; empty: the bucket's", &b.StorageClass),
+		textSetting("credentials_file", "s3: shared credentials file; gcs: service account or other credentials in JSON", &b.CredentialsFile),
 		{key: "credentials", def: "auto",
 			value: &choice{&b.Credentials, []string{"auto", "static", "env", "file", "imds", "web_identity", "none"}},
 			doc:   "s3: source of the credential: auto, static, env, file, imds or web_identity; gcs: auto or none"},
@@ -97,11 +91,11 @@ func (b *BackendSettings) rows() []setting {
 			doc: "s3, gcs: maximum time without a byte of a body sent or received"},
 		{key: "addressing", def: "auto", value: &choice{&b.Addressing, []string{"auto", "path", "virtual"}},
 			doc: "s3: place of the bucket in URLs: auto, path or virtual (in the host name)"},
-		word("dialect", "s3: abilities of the provider, see docs/backends.md; empty: detected", &b.Dialect),
-		secret("access_key", "s3: access key", &b.AccessKey),
-		secret("secret_key", "s3: secret key", &b.SecretKey),
-		secret("session_token", "s3: session token", &b.SessionToken),
-		word("profile", "s3: profile in the credentials file", &b.Profile),
+		textSetting("dialect", "s3: abilities of the provider, see docs/backends.md; empty: detected", &b.Dialect),
+		secretSetting("access_key", "s3: access key", &b.AccessKey),
+		secretSetting("secret_key", "s3: secret key", &b.SecretKey),
+		secretSetting("session_token", "s3: session token", &b.SessionToken),
+		textSetting("profile", "s3: profile in the credentials file", &b.Profile),
 	}
 	return ofNamed(backendsSection, b.Name, all)
 }

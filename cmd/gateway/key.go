@@ -10,12 +10,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/jobs"
 )
 
 // keyCommand holds the commands about the keys of a running server.
@@ -28,8 +26,6 @@ func keyCommand() *cobra.Command {
 const (
 	keysPath   = "/v1/keys"
 	rewrapPath = keysPath + "/rewrap"
-	// jobLook is the pause between two looks of --wait.
-	jobLook = 500 * time.Millisecond
 )
 
 // keyListCommand counts all seeds, a page at a time.
@@ -95,16 +91,7 @@ func keyStatusCommand() *cobra.Command {
 
 // writeRewrap writes a job for people.
 func writeRewrap(w io.Writer, r admin.Rewrap) error {
-	text := fmt.Sprintf("%s: %s, under key %s\n%d of %d seeds rewrapped, %d failed; begun %s, last step %s\n",
-		r.State, r.Stage, r.Key, r.Rewrapped, r.Old, r.Failed, r.Started.Format(time.RFC3339), r.Changed.Format(time.RFC3339))
-	if r.Waiting != "" {
-		text += "waiting: " + r.Waiting + "\n"
-	}
-	for _, f := range r.Failures {
-		text += f + "\n"
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return writeJob(w, r.Job, ", under key "+r.Key, "seeds", "")
 }
 
 // keyRewrapCommand starts the job. With --wait it ends with it.
@@ -140,16 +127,10 @@ key is destroyed: once it has ended, "gateway keyring remove" gives up an old on
 // awaitRewrap shows the progress until the job has ended.
 func (a *adminClient) awaitRewrap(ctx context.Context, out, progress io.Writer) error {
 	var r admin.Rewrap
-	return await(ctx, progress, func() (jobs.State, string, error) {
+	return await(ctx, progress, "seeds", func() (admin.Job, error) {
 		r = admin.Rewrap{}
-		if err := a.call(ctx, http.MethodGet, rewrapPath, nil, &r); err != nil {
-			return "", "", err
-		}
-		now := fmt.Sprintf("%s: %d of %d seeds rewrapped, %d failed", r.Stage, r.Rewrapped, r.Old, r.Failed)
-		if r.Waiting != "" {
-			now += "; waiting: " + r.Waiting
-		}
-		return jobs.State(r.State), now, nil
+		err := a.call(ctx, http.MethodGet, rewrapPath, nil, &r)
+		return r.Job, err
 	}, func(done bool) error {
 		err := writeRewrap(out, r)
 		if !done {

@@ -43,34 +43,28 @@ const vaultTimeout = 5 * time.Second
 
 // vaultRows lists the settings.
 func vaultRows(k *KeyProviderSettings) []setting {
-	word := func(name, doc string, p *string) setting {
-		return setting{key: name, value: (*text)(p), doc: doc}
-	}
-	secret := func(name, doc string, p *string) setting {
-		return setting{key: name, value: (*text)(p), doc: doc, secret: true}
-	}
 	v := &k.Vault
 	return []setting{
-		word("address", "URL of OpenBao or Vault, such as https://vault.example.com:8200", &v.Address),
+		textSetting("address", "URL of OpenBao or Vault, such as https://vault.example.com:8200", &v.Address),
 		{key: "allow_http", def: "false", value: (*flag)(&v.AllowHTTP),
 			doc: "whether address may be plain http on another machine, which shows seeds to the network"},
-		word("namespace", "namespace of the engine and of the login; empty: the root namespace", &v.Namespace),
-		word("mount", "path of the transit engine; empty: transit", &v.Mount),
-		word("key", "name of the transit key, which must be a derived one", &k.Key),
-		word("ca_file", "PEM file of certificates to trust in addition to the system's", &k.CAFile),
+		textSetting("namespace", "namespace of the engine and of the login; empty: the root namespace", &v.Namespace),
+		textSetting("mount", "path of the transit engine; empty: transit", &v.Mount),
+		textSetting("key", "name of the transit key, which must be a derived one", &k.Key),
+		textSetting("ca_file", "PEM file of certificates to trust in addition to the system's", &k.CAFile),
 		{key: "timeout", def: vaultTimeout.String(), value: &span{&v.Timeout, minInterval, maxInterval},
 			doc: "maximum wait for each answer"},
 		{key: "login", value: &choice{&v.Login, []string{vault.LoginToken, vault.LoginAppRole, vault.LoginKubernetes, vault.LoginCertificate}},
 			doc: "kind of login: token, approle, kubernetes or certificate"},
-		word("login_mount", "path of the auth method; empty: approle, kubernetes or cert", &v.LoginMount),
-		word("role", "role id of an approle; role of a kubernetes or certificate login", &v.Role),
-		secret("token", "token", &v.Token),
-		word("token_path", "file with the token, read again at each login", &v.TokenPath),
-		secret("secret_id", "secret id of an approle", &v.SecretID),
-		word("secret_id_path", "file with the secret id, read again at each login", &v.SecretIDPath),
-		word("jwt_path", "file with the service account's token; empty: where Kubernetes puts it", &v.JWTPath),
-		word("certificate_path", "PEM file of the client certificate", &v.CertificatePath),
-		word("certificate_key_path", "PEM file of its private key", &v.CertificateKeyPath),
+		textSetting("login_mount", "path of the auth method; empty: approle, kubernetes or cert", &v.LoginMount),
+		textSetting("role", "role id of an approle; role of a kubernetes or certificate login", &v.Role),
+		secretSetting("token", "token", &v.Token),
+		textSetting("token_path", "file with the token, read again at each login", &v.TokenPath),
+		secretSetting("secret_id", "secret id of an approle", &v.SecretID),
+		textSetting("secret_id_path", "file with the secret id, read again at each login", &v.SecretIDPath),
+		textSetting("jwt_path", "file with the service account's token; empty: where Kubernetes puts it", &v.JWTPath),
+		textSetting("certificate_path", "PEM file of the client certificate", &v.CertificatePath),
+		textSetting("certificate_key_path", "PEM file of its private key", &v.CertificateKeyPath),
 	}
 }
 

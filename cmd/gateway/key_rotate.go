@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/jobs"
 )
 
 const rotationPath = keysPath + "/rotation"
@@ -127,37 +126,23 @@ ended cannot be read without it.`
 
 // writeRotation writes a job for people.
 func writeRotation(w io.Writer, r admin.Rotation) error {
-	text := fmt.Sprintf("%s: %s\n%d of %d rows rewrapped, %d failed; begun %s, last step %s\n",
-		r.State, r.Stage, r.Rewrapped, r.Old, r.Failed, r.Started.Format(time.RFC3339), r.Changed.Format(time.RFC3339))
+	more := ""
 	if r.Rotated > 0 {
-		text += fmt.Sprintf("%d buckets got a new generation\n", r.Rotated)
+		more += fmt.Sprintf("%d buckets got a new generation\n", r.Rotated)
 	}
 	if !r.End.IsZero() {
-		text += "expected to end " + r.End.Format(time.RFC3339) + "\n"
+		more += "expected to end " + r.End.Format(time.RFC3339) + "\n"
 	}
-	if r.Waiting != "" {
-		text += "waiting: " + r.Waiting + "\n"
-	}
-	for _, f := range r.Failures {
-		text += f + "\n"
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return writeJob(w, r.Job, "", "rows", more)
 }
 
 // awaitRotation shows the progress until the job has ended.
 func (a *adminClient) awaitRotation(ctx context.Context, out, progress io.Writer) error {
 	var r admin.Rotation
-	return await(ctx, progress, func() (jobs.State, string, error) {
+	return await(ctx, progress, "rows", func() (admin.Job, error) {
 		r = admin.Rotation{}
-		if err := a.call(ctx, http.MethodGet, rotationPath, nil, &r); err != nil {
-			return "", "", err
-		}
-		now := fmt.Sprintf("%s: %d of %d rows rewrapped, %d failed", r.Stage, r.Rewrapped, r.Old, r.Failed)
-		if r.Waiting != "" {
-			now += "; waiting: " + r.Waiting
-		}
-		return jobs.State(r.State), now, nil
+		err := a.call(ctx, http.MethodGet, rotationPath, nil, &r)
+		return r.Job, err
 	}, func(done bool) error {
 		err := writeRotation(out, r)
 		if !done {
@@ -165,29 +150,4 @@ func (a *adminClient) awaitRotation(ctx context.Context, out, progress io.Writer
 		}
 		return err
 	})
-}
-
-// await shows the progress of a job, as look has it, until the job has ended.
-func await(ctx context.Context, progress io.Writer, look func() (jobs.State, string, error), end func(done bool) error) error {
-	shown := ""
-	for {
-		state, now, err := look()
-		if err != nil {
-			return err
-		}
-		if state != jobs.Running {
-			return end(state == jobs.Done)
-		}
-		if now != shown {
-			if _, err := fmt.Fprintln(progress, now); err != nil {
-				return err
-			}
-			shown = now
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(jobLook):
-		}
-	}
 }

@@ -114,6 +114,16 @@ type setting struct {
 	doc   string
 }
 
+// textSetting is a setting without flag whose value is any text.
+func textSetting(key, doc string, p *string) setting {
+	return setting{key: key, value: (*text)(p), doc: doc}
+}
+
+// secretSetting is a textSetting that is never shown.
+func secretSetting(key, doc string, p *string) setting {
+	return setting{key: key, value: (*text)(p), doc: doc, secret: true}
+}
+
 // Bounds and special values of settings.
 const (
 	minLifecycleRate = 1

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -217,8 +216,7 @@ func checkPlain(raw string, allowed bool, flag, allow string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme == "https" || allowed || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if u.Scheme == "https" || allowed || outbound.Loopback(u.Hostname()) {
 		return nil
 	}
 	return fmt.Errorf("%s %s is plain HTTP to another machine, where others can read bodies on the way: "+

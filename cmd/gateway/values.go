@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // value is the place of a setting. set replaces the present value, so that the
@@ -155,15 +157,13 @@ func (a *address) set(s string) error {
 func (a *address) String() string { return string(*a) }
 func (a *address) kind() string   { return "host:port" }
 
-// isLoopback reports whether only this machine can reach an address. Names
-// other than localhost are not resolved, because their meaning may change.
+// isLoopback reports whether only this machine can reach an address.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
 	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return outbound.Loopback(host)
 }
 
 // span is a duration within bounds, both inclusive.

@@ -162,7 +162,7 @@ const errClear = refusal("refused to send a key over plain HTTP to another machi
 
 // RoundTrip implements http.RoundTripper.
 func (s sealed) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && strings.HasPrefix(req.Header.Get("X-Amz-Target"), targetPrefix) && !loopback(req.URL.Hostname()) {
+	if req.URL.Scheme != "https" && strings.HasPrefix(req.Header.Get("X-Amz-Target"), targetPrefix) && !outbound.Loopback(req.URL.Hostname()) {
 		return nil, errClear
 	}
 	return s.next.RoundTrip(req)

@@ -3,12 +3,13 @@ package awskms
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // Options say which key wraps and how to reach it. Only Key is needed on a machine that
@@ -136,14 +137,8 @@ func (o *Options) checkEndpoint() error {
 		return wrong("endpoint", "%q: want a URL that begins with https://", o.Endpoint)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return wrong("endpoint", "%q: want scheme, host and port only", o.Endpoint)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !outbound.Loopback(u.Hostname()):
 		return wrong("endpoint", "%q: want https, because keys pass there in the clear", o.Endpoint)
 	}
 	return nil
-}
-
-// loopback reports whether only this machine is meant.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -1,17 +1,13 @@
 package gcpkms
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/outbound"
-	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -24,8 +20,6 @@ const (
 	// how long.
 	maxIdleConns = 16
 	idleConnTime = 90 * time.Second
-	// maxAuthorities bounds CAFile, in bytes.
-	maxAuthorities = 1 << 20
 )
 
 // Options say which key to use and how to reach it. Key is required. Errors name an option
@@ -90,18 +84,11 @@ func (o Options) split() (keyName, string) {
 }
 
 func (o Options) checkEndpoint() error {
-	u, err := url.Parse(o.Endpoint)
-	if err != nil {
-		return errors.New("not a URL") // the parser's error could repeat a password
-	}
-	ip := net.ParseIP(u.Hostname())
-	here := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	u, err := outbound.ParseEndpoint(o.Endpoint, DefaultEndpoint)
 	switch {
-	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return errors.New("want scheme and host only, such as " + DefaultEndpoint)
-	case u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("scheme %q is not https", u.Scheme)
-	case u.Scheme == "http" && !here:
+	case err != nil:
+		return err
+	case u.Scheme == "http" && !outbound.Loopback(u.Hostname()):
 		return errors.New("plain http to another machine reveals seeds and the token; use https")
 	}
 	return nil
@@ -112,7 +99,7 @@ func (o Options) sockets() (http.RoundTripper, func(), error) {
 	if o.transport != nil {
 		return o.transport, func() {}, nil
 	}
-	roots, err := o.roots()
+	roots, err := outbound.Authorities(o.CAFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -120,23 +107,4 @@ func (o Options) sockets() (http.RoundTripper, func(), error) {
 		Connect: o.Timeout, Header: o.Timeout, Idle: o.Timeout, Kept: maxIdleConns, KeptFor: idleConnTime, Roots: roots,
 	})
 	return t, t.CloseIdleConnections, nil
-}
-
-// roots returns nil for the system's own.
-func (o Options) roots() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := plainfile.Read(o.CAFile, maxAuthorities)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", o.CAFile)
-	}
-	return pool, nil
 }

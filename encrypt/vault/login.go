@@ -76,11 +76,11 @@ func (l Login) complete() (Login, error) {
 
 // certificate reads the client certificate.
 func (l Login) certificate() (*tls.Certificate, error) {
-	chain, err := plainfile.Read(l.CertificateFile, maxAuthorities)
+	chain, err := plainfile.Read(l.CertificateFile, maxCertificate)
 	if err != nil {
 		return nil, err
 	}
-	key, err := plainfile.Read(l.CertificateKeyFile, maxAuthorities)
+	key, err := plainfile.Read(l.CertificateKeyFile, maxCertificate)
 	if err != nil {
 		return nil, err
 	}

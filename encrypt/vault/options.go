@@ -2,18 +2,14 @@ package vault
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/outbound"
-	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -23,8 +19,8 @@ const (
 	DefaultTimeout = 5 * time.Second
 	// maxPath bounds mounts, namespaces and names of keys, in bytes.
 	maxPath = 128
-	// maxAuthorities bounds CAFile and the files of certificates, in bytes.
-	maxAuthorities = 1 << 20
+	// maxCertificate bounds the files of the client certificate, in bytes.
+	maxCertificate = 1 << 20
 	// maxIdleConns is the number of idle connections that are kept, and idleConnTime for
 	// how long.
 	maxIdleConns = 4
@@ -95,28 +91,18 @@ func (o Options) complete() (Options, error) {
 func isPath(s string) bool { return len(s) <= maxPath && mountPath.MatchString(s) }
 
 func (o Options) checkAddress() error {
-	u, err := url.Parse(o.Address)
-	if err != nil {
-		return errors.New("not a URL") // the parser's error could repeat a password
-	}
+	u, err := outbound.ParseEndpoint(o.Address, "https://vault.example.com:8200")
 	switch {
-	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return errors.New("want scheme and host only, such as https://vault.example.com:8200")
+	case err != nil:
+		return err
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme != "http":
-		return fmt.Errorf("scheme %q is neither https nor http", u.Scheme)
-	case !o.AllowHTTP && !loopback(u.Hostname()):
+	case !o.AllowHTTP && !outbound.Loopback(u.Hostname()):
 		return errors.New("plain http to another machine reveals seeds and the token; use https or set allow_http")
 	case o.Login.Method == LoginCertificate:
 		return errors.New("a login by certificate needs https")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // keyPath is the path of a verb's endpoint for the key.
@@ -127,7 +113,7 @@ func (o Options) sockets() (http.RoundTripper, func(), error) {
 	if o.transport != nil {
 		return o.transport, func() {}, nil
 	}
-	roots, err := o.roots()
+	roots, err := outbound.Authorities(o.CAFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -143,23 +129,4 @@ func (o Options) sockets() (http.RoundTripper, func(), error) {
 		}
 	}
 	return t, t.CloseIdleConnections, nil
-}
-
-// roots returns nil for the system's own.
-func (o Options) roots() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := plainfile.Read(o.CAFile, maxAuthorities)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM", o.CAFile)
-	}
-	return pool, nil
 }

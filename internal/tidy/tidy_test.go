@@ -28,7 +28,7 @@ const root = "../.."
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
 	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "damage", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair", "weakhash"},
-	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict", "rewrap", "rotate"},
+	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict", "rewrap", "rotate", "jobs"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
 	"fsck":            {"backends", "blobs", "damage", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
@@ -55,7 +55,7 @@ var layers = map[string][]string{
 	"fair":            {},
 	"bounded":         {},
 	"weakhash":        {},
-	"outbound":        {},
+	"outbound":        {"plainfile"},
 	"outbound/…":      {"outbound", "plainfile"},
 	"plainfile":       {},
 	"transfer":        {"outbound", "plainfile", "s3err", "sigv4", "weakhash"}, // S3 on both sides, and nothing of the inside
