@@ -127,7 +127,7 @@ func (r *Revocations) look(ctx context.Context) error {
 			return nil // nothing new; what is broken is mended by a newer document alone
 		}
 		if r.seen.CompareAndSwap(was, now) {
-			r.adopted(now)
+			r.adopted(was, now)
 			return nil
 		}
 		// Another look was faster, with a document that may be newer.
@@ -135,7 +135,7 @@ func (r *Revocations) look(ctx context.Context) error {
 }
 
 // adopted forgets keys, and lets an operator know.
-func (r *Revocations) adopted(now *revocations) {
+func (r *Revocations) adopted(was, now *revocations) {
 	if set, ok := r.e.provider.(revoker); ok {
 		set.Revoke(now.providers())
 	}
@@ -148,7 +148,7 @@ func (r *Revocations) adopted(now *revocations) {
 		v := &now.List[i]
 		r.e.log.Error("keys are revoked", "bucket", v.Name, "provider", v.Provider, "all", v.All(), "by", v.By, "at", v.At)
 	}
-	if len(now.List) == 0 {
+	if len(now.List) == 0 && (len(was.List) > 0 || was.broken != nil) {
 		r.e.log.Warn("no keys are revoked any more")
 	}
 }
@@ -284,7 +284,7 @@ func (r *Revocations) Undone() {
 		}
 		now := &revocations{Number: was.Number, Past: was.Past, List: was.List, broken: fmt.Errorf("%w: a backend has seen a newer one", errUndone)}
 		if r.seen.CompareAndSwap(was, now) {
-			r.adopted(now)
+			r.adopted(was, now)
 			return
 		}
 	}
