@@ -86,7 +86,7 @@ func (r *Root) enter() error {
 			return fmt.Errorf("make the root read-only: %w", err)
 		}
 	}
-	if err := errors.Join(unix.Chroot(r.Folder), unix.Chdir("/"+strings.TrimPrefix(r.Dir, "/"))); err != nil {
+	if err := errors.Join(pivot(r.Folder), unix.Chdir("/"+strings.TrimPrefix(r.Dir, "/"))); err != nil {
 		return fmt.Errorf("enter the root: %w", err)
 	}
 	if err := r.confine(); err != nil {
@@ -102,6 +102,19 @@ func (r *Root) enter() error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", program, unix.Exec(program, r.Args, r.Env))
+}
+
+// pivot makes the folder, on which something is mounted, the root, and detaches the former
+// one with all that is mounted there. A container that kept the machine's mounts would keep
+// a file system of FUSE alive that the machine has unmounted, and the program that serves it.
+func pivot(folder string) error {
+	if err := unix.Chdir(folder); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	return unix.Unmount(".", unix.MNT_DETACH)
 }
 
 // build makes what every container has: devices, /proc, names.
