@@ -63,14 +63,14 @@ func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) er
 }
 
 // Claim is Admit that counts more at once, before it is stored: requests at the same
-// time, however many, do not share the same room. undo is for what was not stored after
-// all. It is never nil, and may be called once. Errors are those of Admit, with which
-// nothing is counted.
-func (bs *Buckets) Claim(ctx context.Context, b meta.Bucket, more meta.Usage) (undo func(), err error) {
+// time, however many, do not share the same room. The caller ends the claim once, when it
+// knows whether more was stored or may have been. end is never nil. Errors are those of
+// Admit, with which nothing is counted.
+func (bs *Buckets) Claim(ctx context.Context, b meta.Bucket, more meta.Usage) (end func(stored bool), err error) {
 	var claimed []*usageSeen
-	undo = func() {
+	end = func(stored bool) {
 		for _, u := range claimed {
-			u.giveBack(more)
+			u.end(more, stored)
 		}
 	}
 	err = bs.admit(ctx, b, func(u *usageSeen, l meta.Limits) bool {
@@ -81,10 +81,10 @@ func (bs *Buckets) Claim(ctx context.Context, b meta.Bucket, more meta.Usage) (u
 		return true
 	})
 	if err != nil {
-		undo()
-		return func() {}, err
+		end(false)
+		return func(bool) {}, err
 	}
-	return undo, nil
+	return end, nil
 }
 
 // admit asks for the room that the bucket and its owner have, each if it has a quota:

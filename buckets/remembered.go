@@ -22,7 +22,7 @@ const (
 	MaxProvenBytes   = 8 << 20  // rows that stood the proof
 	MaxUsageBytes    = 4 << 20  // buckets' and tenants' usages
 	generationBytes  = 2 << 10  // one generation of a bucket's keys
-	usageSeenBytes   = 64
+	usageSeenBytes   = 288
 )
 
 // remembered is what Buckets remember of the store for a moment.
@@ -51,7 +51,7 @@ func newRemembered(ttl time.Duration, elapsed func() time.Duration) remembered {
 		}),
 		parsed: bounded.New(bounded.Options[parsedKey, any]{Bytes: MaxParsedBytes, Size: func(k parsedKey, v any) int { return k.size(v) }}),
 		usages: bounded.New(bounded.Options[meta.ID, *usageSeen]{
-			Bytes: MaxUsageBytes, TTL: usageTTL, Size: func(meta.ID, *usageSeen) int { return usageSeenBytes },
+			Bytes: MaxUsageBytes, TTL: usageIdle, Size: func(meta.ID, *usageSeen) int { return usageSeenBytes },
 		}),
 	}
 }

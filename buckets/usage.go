@@ -12,12 +12,29 @@ import (
 // usageTTL is how old the usage may be that a quota is held against.
 const usageTTL = 2 * time.Second
 
-// usageSeen is a usage as the store had it, and what this process claimed since.
-// since is what a quota would otherwise overlook until the next read.
+// usageIdle is how long the usage of one that stores nothing is remembered. It is longer than
+// any commit takes, so that no claim is forgotten while its outcome is open.
+const usageIdle = 10 * time.Minute
+
+// usageSeen is a usage as the store had it, and what this process claimed since. One value
+// serves for all reads, so that no read loses a claim.
 type usageSeen struct {
 	mu    sync.Mutex
 	store meta.Usage
-	since meta.Usage
+	// since is what the store may not have shown at the last read: what was claimed after that
+	// began, and what was underway then.
+	since    meta.Usage
+	underway meta.Usage // claimed, and not known to be stored
+	read     time.Time  // when the last read began; zero: there was none, or it is too old for a reason
+	reading  int        // the number of reads begun
+	freed    int        // the number of the read that was under way when something was removed
+}
+
+// fresh reports whether a quota may be held against it.
+func (u *usageSeen) fresh() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !u.read.IsZero() && time.Since(u.read) <= usageTTL
 }
 
 // fits reports whether there is room for more.
@@ -34,15 +51,45 @@ func (u *usageSeen) claim(l meta.Limits, more meta.Usage) bool {
 	if l.Over(u.store.Plus(u.since), more) {
 		return false
 	}
-	u.since = u.since.Plus(more)
+	u.since, u.underway = u.since.Plus(more), u.underway.Plus(more)
 	return true
 }
 
-// giveBack undoes a claim.
-func (u *usageSeen) giveBack(more meta.Usage) {
+// end ends a claim, and gives its room back where nothing was stored.
+func (u *usageSeen) end(more meta.Usage, stored bool) {
 	u.mu.Lock()
-	u.since = u.since.Minus(more)
+	defer u.mu.Unlock()
+	u.underway = u.underway.Minus(more)
+	if !stored {
+		u.since = u.since.Minus(more)
+	}
+}
+
+// stale has the usage read again.
+func (u *usageSeen) stale() {
+	u.mu.Lock()
+	u.read, u.freed = time.Time{}, u.reading
 	u.mu.Unlock()
+}
+
+// renew reads the usage. A claim that ends during the read counts whole beside it, whether the
+// read saw it or not, until the next read. Reads of one value must not overlap.
+func (u *usageSeen) renew(read func() (meta.Usage, error)) error {
+	u.mu.Lock()
+	began, before, underway := time.Now(), u.since, u.underway
+	u.reading++
+	u.mu.Unlock()
+	store, err := read()
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.store, u.since, u.read = store, u.since.Minus(before).Plus(underway), began
+	if u.freed == u.reading { // a removal that the read may not have seen
+		u.read = time.Time{}
+	}
+	return nil
 }
 
 // usageReads are the reads of usages that have not begun, by bucket or tenant.
@@ -68,7 +115,7 @@ func newUsageReads() usageReads {
 // buckets of a tenant, and each deletion has it read again. A request takes part in a read
 // that begins after it asked, so that it waits for two at most.
 func (bs *Buckets) usageOf(ctx context.Context, id meta.ID, read func(context.Context, meta.ID) (meta.Usage, error)) (*usageSeen, error) {
-	if u, ok := bs.usages.Get(id); ok {
+	if u, ok := bs.usages.Get(id); ok && u.fresh() {
 		return u, nil
 	}
 	reads := &bs.reads
@@ -109,24 +156,28 @@ func (bs *Buckets) readUsage(ctx context.Context, id meta.ID, r *usageRead, read
 		return
 	}
 	defer leave()
-	// The read before it may be new enough.
-	if u, ok := bs.usages.Get(id); ok {
+	u, ok := bs.usages.Get(id)
+	if ok && u.fresh() { // by the read before
 		r.usage = u
 		return
 	}
-	// Changes that this process commits during the read are not counted until the next one: a
-	// quota may be exceeded by that, as Admit says.
-	r.usage, r.err = bs.usages.Load(id, func() (*usageSeen, error) {
-		stored, err := read(ctx, id)
-		return &usageSeen{store: stored}, meta.Coded(err)
-	})
+	if !ok {
+		u = new(usageSeen)
+	}
+	r.usage, r.err = u, meta.Coded(u.renew(func() (meta.Usage, error) { return read(ctx, id) }))
+	if r.err == nil {
+		bs.usages.Put(id, u)
+	}
 }
 
 // Freed has the usage read again after something of a bucket was removed, so that
 // there is room for it at once.
 func (bs *Buckets) Freed(b meta.Bucket) {
-	bs.usages.Drop(b.ID)
-	bs.usages.Drop(b.Owner)
+	for _, id := range []meta.ID{b.ID, b.Owner} {
+		if u, ok := bs.usages.Get(id); ok {
+			u.stale()
+		}
+	}
 }
 
 // Usage is what a bucket's versions take up, exactly.

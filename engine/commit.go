@@ -137,13 +137,12 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 // The number of turns is that of a meta.Contest: somebody would have to switch the versioning of
 // the bucket, or rotate its keys, for each.
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, frees meta.Usage, commit func() error) error {
-	undo, err := e.buckets.Claim(ctx, *b, frees.Plus(meta.Usage{Bytes: v.Size, Versions: 1}))
+	end, err := e.buckets.Claim(ctx, *b, frees.Plus(meta.Usage{Bytes: v.Size, Versions: 1}))
 	if err != nil {
 		return err
 	}
-	if err = e.inVersioning(ctx, b, v, commit); err != nil {
-		undo()
-	}
+	err = e.inVersioning(ctx, b, v, commit)
+	end(err == nil)
 	return err
 }
 

@@ -76,7 +76,9 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 	var at []int
 	// A full quota must not keep anybody from removing versions for good. So it is asked for
 	// the deletions that add a marker, and refuses those alone.
-	full := e.admitMarkers(ctx, b, ds)
+	end, full := e.admitMarkers(ctx, b, ds)
+	// A marker that is not left after all counts until the usage is read again.
+	defer end(true)
 	for i, d := range ds {
 		if leavesMarker(b, d) {
 			done[i].Err = full
@@ -185,7 +187,7 @@ func leavesMarker(b meta.Bucket, d DeleteObject) bool {
 // little left for all of these. It asks for all of them or for none, because the store takes them
 // in one transaction. Admitted markers are charged at once, before the markers exist, so that
 // requests at the same time do not share the same room.
-func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObject) error {
+func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObject) (end func(stored bool), err error) {
 	var more meta.Usage
 	for _, d := range ds {
 		if leavesMarker(b, d) {
@@ -193,12 +195,9 @@ func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObj
 		}
 	}
 	if more.Markers == 0 {
-		return nil
+		return func(bool) {}, nil
 	}
-	// A marker that is not left after all counts until the usage is read again, which the
-	// caller has done when the batch has ended.
-	_, err := e.buckets.Claim(ctx, b, more)
-	return err
+	return e.buckets.Claim(ctx, b, more)
 }
 
 // removals are deletions under one expectation as the store takes them.

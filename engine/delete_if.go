@@ -22,13 +22,14 @@ func (d DeleteObject) conditional() bool {
 // Between the look and the removal the key may change. Then the store answers ErrConflict, and the
 // conditions are decided anew, maxConditionTries times at most.
 func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) Deleted {
-	err := e.proveLock(ctx, b, d)
-	if err == nil {
-		err = e.admitMarkers(ctx, b, []DeleteObject{d})
+	if err := e.proveLock(ctx, b, d); err != nil {
+		return Deleted{Err: err}
 	}
+	end, err := e.admitMarkers(ctx, b, []DeleteObject{d})
 	if err != nil {
 		return Deleted{Err: err}
 	}
+	defer end(true)
 	for range maxConditionTries {
 		f, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
 		if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {

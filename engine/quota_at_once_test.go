@@ -131,3 +131,36 @@ func TestUsageIsReadByOne(t *testing.T) {
 		t.Errorf("%d requests had %d looks at the usage, %d at once", askers*rounds, all, most)
 	}
 }
+
+// A claim holds its room until it ends, whatever is removed meanwhile; one that ended in
+// vain holds none.
+func TestClaimsOutliveReads(t *testing.T) {
+	r := newRig(t)
+	if err := r.e.Accounts().SetLimits(t.Context(), r.b.Owner, meta.Limits{Versions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	one := meta.Usage{Versions: 1}
+	end, err := r.e.Buckets().Claim(t.Context(), r.b, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r.e.Buckets().Freed(r.b)
+		if _, err := r.e.Buckets().Claim(t.Context(), r.b, one); !errors.Is(err, s3err.QuotaExceeded) {
+			t.Fatalf("beside a claim: %v", err)
+		}
+	}
+	end(false)
+	if end, err = r.e.Buckets().Claim(t.Context(), r.b, one); err != nil {
+		t.Fatalf("after it ended: %v", err)
+	}
+	// The store knows best of one that is said to be stored.
+	end(true)
+	if err := r.e.Buckets().Admit(t.Context(), r.b, one); !errors.Is(err, s3err.QuotaExceeded) {
+		t.Errorf("before the next read: %v", err)
+	}
+	r.e.Buckets().Freed(r.b)
+	if err := r.e.Buckets().Admit(t.Context(), r.b, one); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}

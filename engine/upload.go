@@ -49,12 +49,13 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		return Upload{}, err
 	}
 	settings.Marks = marks
-	undo, err := e.buckets.Claim(ctx, in.Bucket, meta.Usage{Uploads: 1})
+	end, err := e.buckets.Claim(ctx, in.Bucket, meta.Usage{Uploads: 1})
 	if err != nil {
 		return Upload{}, err
 	}
-	if err := e.beginUpload(ctx, &u, &in, settings); err != nil {
-		undo()
+	err = e.beginUpload(ctx, &u, &in, settings)
+	end(err == nil)
+	if err != nil {
 		return Upload{}, meta.Coded(err)
 	}
 	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
@@ -342,7 +343,7 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	}
 	// ingest asked before the body. Many bodies may have been on their way at once, and each
 	// fits alone.
-	undo, err := e.buckets.Claim(ctx, b, meta.Usage{Parts: 1, PartBytes: row.Size})
+	end, err := e.buckets.Claim(ctx, b, meta.Usage{Parts: 1, PartBytes: row.Size})
 	if err != nil {
 		return Part{}, err
 	}
@@ -355,8 +356,8 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	case errors.Is(err, meta.ErrNotFound):
 		err = noSuchUpload(u.ID)
 	}
+	end(err == nil)
 	if err != nil {
-		undo()
 		return Part{}, err
 	}
 	return u.describePart(row, record), nil
