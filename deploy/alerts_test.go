@@ -229,7 +229,7 @@ func TestAlertsFire(t *testing.T) {
 
 	keys.RefuseLogins()
 	keys.RevokeAll()
-	a.until("a key service that takes no login", func() { main.send(testSecretKey, "PUT", "/bucket-without-a-key", nil) }, "SanctumKeyProviderLogins")
+	a.until("a key service that takes no login", func() { main.send(testSecretKey, "PUT", "/bucket-without-a-key", nil) }, "SanctumKeyProviderLogins", "SanctumKeyProviderFails")
 	acceptLogins(keys.Server)
 
 	var dialer net.Dialer

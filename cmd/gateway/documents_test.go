@@ -222,7 +222,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	m.watchLog(func() uint64 { return 0 })
 	m.watchBackends(map[string]*guard.Guard{})
 	m.watchHealth(func() []blobs.Health { return nil })
-	m.watchKeys(newKeyLogins(slog.New(slog.DiscardHandler)))
+	m.watchKeys(newKeyLogins(slog.New(slog.DiscardHandler)), newKeyCalls())
 	m.watchRevocations(func() ([]engine.Revocation, error) { return nil, nil })
 	described := make(chan *prometheus.Desc)
 	go func() { defer close(described); m.registry.Describe(described) }()

@@ -60,9 +60,9 @@ type keyLoginCollector struct {
 	total  *prometheus.Desc
 }
 
-// watchKeys adds the logins of key providers to the metrics.
-func (m *metrics) watchKeys(logins *keyLogins) {
-	m.registry.MustRegister(&keyLoginCollector{logins, prometheus.NewDesc("sanctum_key_provider_logins_total",
+// watchKeys adds the logins and calls of key providers to the metrics.
+func (m *metrics) watchKeys(logins *keyLogins, calls *keyCalls) {
+	m.registry.MustRegister(calls, &keyLoginCollector{logins, prometheus.NewDesc("sanctum_key_provider_logins_total",
 		"Logins to a key provider and renewals of its credential, by outcome: login, login_failed, renewal, renewal_failed.",
 		[]string{"provider", "outcome"}, nil)})
 }

@@ -140,7 +140,7 @@ func (p *process) run(ctx context.Context) (err error) {
 		p.log.Warn("the store is accepted as it is")
 	}
 	p.metrics.watchBackends(d.guards)
-	p.metrics.watchKeys(d.keys.logins)
+	p.metrics.watchKeys(d.keys.logins, d.keys.calls)
 	p.metrics.watchHealth(d.engine.Blobs().BackendHealth)
 	p.metrics.watchDamage(d.engine, d.backends)
 	p.metrics.watchRevocations(d.engine.Revocations().List)

@@ -41,11 +41,13 @@ type keySet struct {
 	encrypt.Provider
 	list   *keyproviders.Set // nil: a key file alone
 	logins *keyLogins
+	calls  *keyCalls
 }
 
 // openKeys opens the key providers. It creates key files only for a fresh deployment: a
 // new key beside existing data could open none of it. All errors of a list are collected.
 func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logger) (*keySet, error) {
+	logins, calls := newKeyLogins(log), newKeyCalls()
 	if !c.KeysDebuggable {
 		if err := guardMemory(); err != nil {
 			return nil, err
@@ -56,10 +58,9 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 		if err != nil {
 			return nil, err
 		}
-		return &keySet{Provider: k, logins: newKeyLogins(log)}, nil
+		return &keySet{Provider: calls.of(k.Name(), k), logins: logins, calls: calls}, nil
 	}
 	o := keyproviders.Options{Providers: map[string]encrypt.Provider{}, Default: c.KeysDefault, Second: c.KeysSecond, Failed: standIns(log)}
-	logins := newKeyLogins(log)
 	var errs []error
 	for _, k := range c.KeyProviders {
 		if k.Type != keyringType.name {
@@ -70,7 +71,7 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 			errs = append(errs, &keyProviderError{k.Name, err})
 			continue
 		}
-		o.Providers[k.Name] = p
+		o.Providers[k.Name] = calls.of(k.Name, p)
 		if k.bare {
 			o.Bare = k.Name
 		}
@@ -87,7 +88,7 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 		}
 		return nil, err
 	}
-	return &keySet{set, set, logins}, nil
+	return &keySet{set, set, logins, calls}, nil
 }
 
 // openKeyFile opens a key file, and creates it for a fresh deployment.
