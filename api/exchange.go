@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -56,6 +57,7 @@ type exchange struct {
 	refusal  error       // why a form was refused; its answer is already rendered
 	answer   *iam.Answer // of an IAM or STS form; nil: it was none
 	unread   bool        // the connection closes because of an unread body
+	keyUse   buckets.KeyUse
 }
 
 // newExchange prepares a request. Only the clock of the log is real; the
@@ -68,7 +70,7 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
 	// Package blobs calls admitAt with the name of each backend that the request waits for.
-	ctx := blobs.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
+	ctx := buckets.WithKeyUse(blobs.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt), &x.keyUse)
 	from := x.req.stranger()
 	x.req.HTTP = r.WithContext(meta.WithParty(ctx, func() any { return s.seats.party(&x.seat, from) }))
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}

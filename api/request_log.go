@@ -28,6 +28,7 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	}
 	l.ID, l.Method, l.Remote, l.Source, l.Agent = r.ID, r.HTTP.Method, r.HTTP.RemoteAddr, r.sourceIP(), r.HTTP.UserAgent()
 	l.Status, l.Cut, l.Code, l.BytesIn, l.BytesOut, l.Took = o.Status, o.Cut, o.Code, o.BytesIn, o.BytesOut, o.Duration
+	l.KeysOpened, l.KeysSealed = x.keyUse.Opened(), x.keyUse.Sealed()
 	l.Decision, l.Reason, l.Signature = x.decision, x.reason, o.Signature
 	l.Principal, l.Unproven, l.AccessKey = &r.Principal, r.unproven, r.claimed
 	switch {

@@ -48,7 +48,9 @@ func (bs *Buckets) Keys(ctx context.Context, b meta.Bucket) (*encrypt.BucketKeys
 	// A request that goes on for long may have read the bucket before a rotation, whose former
 	// generation was destroyed since. Its write is refused, and made again for the bucket as
 	// it is.
-	return k.key(b.ID, max(b.Generation, k.newest))
+	generation := max(b.Generation, k.newest)
+	noteSealed(ctx, generation)
+	return k.key(b.ID, generation)
 }
 
 // KeysOf returns the keys of exactly one generation, for opening.
@@ -67,6 +69,7 @@ func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32
 		}
 		k.sought.Store(k.of[generation] == nil)
 	}
+	noteOpened(ctx, generation)
 	return k.key(bucket, generation)
 }
 

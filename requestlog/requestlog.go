@@ -47,7 +47,9 @@ type Line struct {
 	Action  string // empty: unknown
 	Method  string
 	Bucket  string // name, as requested
-	KeyHash string // see engine.KeyHash
+	KeyHash string // see damage.Reports.KeyHash
+	// KeysOpened and KeysSealed are the generations of the bucket's keys, see buckets.KeyUse.
+	KeysOpened, KeysSealed string
 	// Resource is the action's resource if that is not a bucket or object.
 	Resource  string
 	Principal *access.Principal
@@ -132,6 +134,8 @@ func (l *Line) fields(to fields) {
 	sent("method", l.Method)
 	sent("bucket", l.Bucket)
 	some("key_hash", l.KeyHash)
+	some("keys_opened", l.KeysOpened)
+	some("keys_sealed", l.KeysSealed)
 	sent("resource", l.Resource)
 	to.sent("principal", l.who())
 	some("access_key", l.AccessKey)
@@ -164,7 +168,7 @@ func (l *Line) fields(to fields) {
 }
 
 // room is the largest number of a line's fields, besides More.
-const room = 27
+const room = 29
 
 // attributes are fields for other handlers.
 type attributes []slog.Attr

@@ -26,7 +26,7 @@ func (d draw) text() string {
 
 func (d draw) line() *Line {
 	l := &Line{
-		ID: d.text(), API: d.text(), Action: d.text(), Method: d.text(), Bucket: d.text(), KeyHash: d.text(), Resource: d.text(), Unproven: d.IntN(4) == 0,
+		ID: d.text(), API: d.text(), Action: d.text(), Method: d.text(), Bucket: d.text(), KeyHash: d.text(), KeysOpened: d.text(), KeysSealed: d.text(), Resource: d.text(), Unproven: d.IntN(4) == 0,
 		AccessKey: d.text(), Signature: d.text(), Subject: d.text(), Session: d.text(), Source: d.text(), Remote: d.text(), Agent: d.text(),
 		Decision: d.text(), Reason: d.text(), Status: d.IntN(600), Cut: d.IntN(2) == 0, Code: d.text(), BytesIn: d.Int64N(5) - 1, BytesOut: d.Int64(),
 		Took: time.Duration(d.Int64N(1 << d.IntN(60))),
