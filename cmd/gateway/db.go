@@ -17,8 +17,8 @@ import (
 
 // dbCommand holds the commands about the store.
 func dbCommand() *cobra.Command {
-	return group("db", "Check and migrate the store, and move it to PostgreSQL",
-		dbStatusCommand(), dbMigrateCommand(), dbVerifyCommand(), dbCopyCommand())
+	return group("db", "Check, migrate and compact the store, and move it to PostgreSQL",
+		dbStatusCommand(), dbMigrateCommand(), dbVerifyCommand(), dbCompactCommand(), dbCopyCommand())
 }
 
 // States of a store, as db status shows them.

@@ -172,6 +172,9 @@ func nameStore(c *configuration) (engine, name string, err error) {
 	return "postgres", name, storeURL(err)
 }
 
+// compactStore writes the file of a SQLite store anew.
+func compactStore(ctx context.Context, path string) error { return sqlite.Compact(ctx, path) }
+
 // schemaOf returns the version of the store's schema, 0 if there is none, and
 // the version of this release. It changes nothing.
 func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err error) {

@@ -185,7 +185,22 @@ func TestRemovedRowsDoNotLingerInMovedPages(t *testing.T) {
 			lingering++
 		}
 	}
-	if lingering > 0 {
+	// A few can stay in unused parts of pages: see Remains of removed rows. Without the
+	// overwriting of removed rows most do.
+	if lingering > len(gone)/100 {
 		t.Errorf("%d of %d destroyed keys are still in the file", lingering, len(gone))
+	}
+	if err := Compact(t.Context(), b.path); err != nil {
+		t.Fatal(err)
+	}
+	for _, needle := range gone {
+		if in := b.files(needle); len(in) > 0 {
+			t.Errorf("a destroyed key is in %v after the store was compacted", in)
+		}
+	}
+	for key, needle := range alive {
+		if len(b.files(needle)) == 0 {
+			t.Errorf("the key of %s is lost", key)
+		}
 	}
 }

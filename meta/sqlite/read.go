@@ -43,9 +43,9 @@ func openPool(path string) (*pool, error) {
 
 // hasTables returns ErrWithoutLog for an empty file: all data is in a log that is
 // missing.
-func (p *pool) hasTables() error {
+func hasTables(db *sql.DB) error {
 	var n int
-	err := p.db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&n)
+	err := db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&n)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w, or it was never served", ErrWithoutLog)
 	}
