@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,31 +32,49 @@ func Compact(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ignoreAbsent(os.Remove(next))) }()
-	if err := vacuumInto(ctx, path, next); err != nil {
+	old, err := openAlone(ctx, path)
+	if err != nil {
+		return fmt.Errorf("open store %s alone: %w", path, damaged(err))
+	}
+	defer func() { err = errors.Join(err, old.Close()) }()
+	if err := vacuumInto(ctx, old, next); err != nil {
 		return fmt.Errorf("write store %s anew: %w", path, damaged(err))
 	}
-	// The log is gone with its last connection. One that is there belongs to the old file.
-	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("the log of store %s is still there", path), err)
-	}
+	// The old file is still locked. A process that reads it must not find a log that belongs
+	// to the new one.
 	if err := os.Rename(next, path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
 }
 
-// vacuumInto copies the rows of a store into an empty file, and has them on disk.
-func vacuumInto(ctx context.Context, path, next string) (err error) {
-	db, err := openDB(dsn(path, writerPragmas()), 1)
+// openAlone opens a store of any release without its log, and locks out every other process,
+// until it is closed. It fails where another one reads the store. The next Open has a log
+// again.
+func openAlone(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := openDB(dsn(path, append(writerPragmas(), "locking_mode(EXCLUSIVE)")), 1)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	// No migration: a store of any release may be compacted.
-	if err := hasTables(db); err != nil {
-		return err
+	err = hasTables(db)
+	for _, statement := range []string{"PRAGMA journal_mode=DELETE", "BEGIN EXCLUSIVE", "COMMIT"} {
+		if err == nil {
+			_, err = db.ExecContext(ctx, statement)
+		}
 	}
-	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", next); err != nil {
+	if err == nil {
+		_, err = os.Stat(path + "-wal")
+		if errors.Is(err, fs.ErrNotExist) {
+			return db, nil
+		}
+		err = errors.Join(errors.New("its log is still there"), err)
+	}
+	return nil, errors.Join(err, db.Close())
+}
+
+// vacuumInto copies the rows of a store into an empty file, and has them on disk.
+func vacuumInto(ctx context.Context, old *sql.DB, next string) error {
+	if _, err := old.ExecContext(ctx, "VACUUM INTO ?", next); err != nil {
 		return err
 	}
 	// The copy has no write-ahead log. Its first connection would switch to one.

@@ -30,6 +30,22 @@ func TestCompact(t *testing.T) {
 	if err := b.s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	reader, err := OpenReadOnly(b.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Verify(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Compact(t.Context(), b.path); err == nil {
+		t.Error("a store that is read was compacted")
+	}
+	if report, err := reader.Verify(t.Context()); err != nil || !reflect.DeepEqual(report, before) {
+		t.Errorf("its reader sees %v, %v", report, err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
 	// A process died over it and left this.
 	if err := os.WriteFile(b.path+compactSuffix, []byte("half of a store"), 0o644); err != nil {
 		t.Fatal(err)
