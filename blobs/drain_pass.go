@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -47,8 +49,10 @@ func (m *mover) retired(ctx context.Context) error {
 	}
 	// The row first, the markers after it. A process that dies in between leaves markers at a
 	// backend that is no longer asked for any.
-	if err := m.from.Delete(ctx, m.bs.presentMarkers(row)...); err != nil {
-		return fmt.Errorf("delete its markers: %w", err)
+	for markers := range slices.Chunk(m.bs.presentMarkers(row), backends.MaxDelete) {
+		if err := m.from.Delete(ctx, markers...); err != nil {
+			return fmt.Errorf("delete its markers: %w", err)
+		}
 	}
 	_, err = m.bs.refresh(ctx)
 	return err

@@ -156,10 +156,7 @@ func (bs *Blobs) earlierIncarnations(b meta.Backend, epoch int64) (earlier []bac
 // backend, and of those before and after, which a step that was cut short leaves.
 func (bs *Blobs) presentMarkers(b meta.Backend) (all []backends.BlobID) {
 	all = append(all, bs.sealingMarker(b))
-	now, past := bs.c.Revocations.Numbers()
-	for _, number := range append([]int64{0, now}, past...) {
-		all = append(all, bs.revocationMarker(b, number))
-	}
+	all = append(all, bs.revocationMarkers(b)...)
 	for n := incarnation(b.Epoch) - 1; n <= incarnation(b.Epoch)+1; n++ {
 		all = append(all, bs.incarnationMarker(b, n))
 		for epoch := b.Epoch - 1; epoch <= b.Epoch+1; epoch++ {

@@ -53,7 +53,7 @@ type place struct {
 	// read there is another deployment's.
 	met    atomic.Bool
 	sealed atomic.Bool // its sealing marker was seen, or put
-	// revoked is the number of the list of revocations whose marker was put.
+	// revoked is the number of the last change of the revocations whose marker is there.
 	revoked atomic.Int64
 	// disagrees says that it was last seen not to agree with the store.
 	disagrees atomic.Bool

@@ -3,8 +3,13 @@ package blobs
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
@@ -14,83 +19,132 @@ import (
 // may write to the store could put an older list back, or none, before a gateway starts; the
 // backends tell.
 type Revocations interface {
-	// Numbers are the number of the list, 0 where there never was one, and those before it
-	// as far as they are known, the newest first.
-	Numbers() (now int64, past []int64)
+	// Number is how often the list was changed, 0 where there never was one.
+	Number() int64
 	// Reread reads the list anew.
 	Reread(ctx context.Context) error
 	// Undone says that the list is not the last one.
 	Undone()
 }
 
-// revocationMarker is the blob that says which list of revocations is the last one; that of
-// number 0, which stays, that there was one. Its name looks like any other, and it is empty.
-func (bs *Blobs) revocationMarker(b meta.Backend, number int64) backends.BlobID {
+// newestTimeout bounds the question how often the list was changed, at all backends at once.
+const newestTimeout = 2 * time.Second
+
+// revocationMarker is the blob that says that the list of revocations was changed so often,
+// and its bytes. Each change has one, and they stay: however old a list is, the marker of the
+// change after it is there. Its name looks like any other.
+//
+// The bytes prove that a gateway wrote it: a backend that says of any blob that it is there
+// must not take the keys away from all others.
+func (bs *Blobs) revocationMarker(b meta.Backend, number int64) (backends.BlobID, []byte) {
 	n := binary.BigEndian.AppendUint64([]byte("sanctum/1/revocation-marker"), uint64(number))
-	return markerName(bs.c.Keys.epoch, append(binary.BigEndian.AppendUint32(n, uint32(b.ID)), b.Name...))
+	n = append(binary.BigEndian.AppendUint32(n, uint32(b.ID)), b.Name...)
+	mac := hmac.New(sha256.New, bs.c.Keys.epoch)
+	mac.Write(append([]byte("sanctum/1/revocation-proof"), n...))
+	return markerName(bs.c.Keys.epoch, n), mac.Sum(nil)
+}
+
+// revocationMarkers are the names of all of a backend.
+func (bs *Blobs) revocationMarkers(b meta.Backend) (all []backends.BlobID) {
+	for number := range bs.c.Revocations.Number() {
+		id, _ := bs.revocationMarker(b, number+1)
+		all = append(all, id)
+	}
+	return all
+}
+
+// hasRevocationMarker reports whether a backend has one, as it was written.
+func (bs *Blobs) hasRevocationMarker(ctx context.Context, p *place, b meta.Backend, number int64) (bool, error) {
+	id, proof := bs.revocationMarker(b, number)
+	body, err := p.Get(ctx, id, 0, -1)
+	if errors.Is(err, backends.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	got, err := io.ReadAll(io.LimitReader(body, int64(len(proof))+1))
+	if err := errors.Join(err, body.Close()); err != nil {
+		return false, err
+	}
+	return hmac.Equal(got, proof), nil
+}
+
+// newestRevocation is the number of the last change that a backend has seen after a known one.
+func (bs *Blobs) newestRevocation(ctx context.Context, p *place, b meta.Backend, known int64) (int64, error) {
+	for ; ; known++ {
+		if next, err := bs.hasRevocationMarker(ctx, p, b, known+1); !next || err != nil {
+			return known, err
+		}
+	}
+}
+
+// NewestRevocation is the number of the last change of the list of revocations that any
+// backend which answers has seen after a known one.
+func (bs *Blobs) NewestRevocation(ctx context.Context, known int64) int64 {
+	s := bs.registry.now.Load()
+	var ps []*place
+	for _, p := range s.configured {
+		if p.met.Load() {
+			ps = append(ps, p)
+		}
+	}
+	var newest atomic.Int64
+	newest.Store(known)
+	attend(ps, newestTimeout, func(p *place) {
+		within, cancel := context.WithTimeout(ctx, newestTimeout)
+		defer cancel()
+		seen, _ := bs.newestRevocation(within, p, s.states[p.id], known) // as far as it answers
+		for was := newest.Load(); seen > was && !newest.CompareAndSwap(was, seen); was = newest.Load() {
+		}
+	})
+	return newest.Load()
 }
 
 // proveRevocations holds the list of revocations against a backend's markers, and brings
 // those up to date. A list that the backend knows to be an older one is no fault of the
 // backend, which is used.
 func (bs *Blobs) proveRevocations(ctx context.Context, p *place, b meta.Backend) error {
-	any, err := holds(ctx, p.Backend, bs.revocationMarker(b, 0))
+	newer := func() (bool, error) {
+		number := bs.c.Revocations.Number()
+		newest, err := bs.newestRevocation(ctx, p, b, number)
+		return newest > number, err
+	}
+	undone, err := newer()
+	if err == nil && undone {
+		// Another gateway may have changed the list a moment ago.
+		if err = bs.c.Revocations.Reread(ctx); err == nil {
+			undone, err = newer()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	now, past := bs.c.Revocations.Numbers()
-	if any {
-		if known, err := bs.knowsRevocations(ctx, p, b, now, past); err != nil {
-			return err
-		} else if !known {
-			// Another gateway may have changed the list a moment ago.
-			if err := bs.c.Revocations.Reread(ctx); err != nil {
-				return err
-			}
-			now, past = bs.c.Revocations.Numbers()
-			if known, err = bs.knowsRevocations(ctx, p, b, now, past); err != nil {
-				return err
-			} else if !known {
-				bs.c.Revocations.Undone()
-				return nil
-			}
-		}
-	}
-	return bs.markRevocations(ctx, p, b, now, past)
-}
-
-// knowsRevocations reports whether the list is the one that the backend saw last, or follows
-// it.
-func (bs *Blobs) knowsRevocations(ctx context.Context, p *place, b meta.Backend, now int64, past []int64) (bool, error) {
-	if now == 0 {
-		return false, nil
-	}
-	for _, number := range append([]int64{now}, past...) {
-		if found, err := holds(ctx, p.Backend, bs.revocationMarker(b, number)); found || err != nil {
-			return found, err
-		}
-	}
-	return false, nil
-}
-
-// markRevocations writes the markers of the present list, and deletes those before it, which
-// would vouch for an older one.
-func (bs *Blobs) markRevocations(ctx context.Context, p *place, b meta.Backend, now int64, past []int64) error {
-	if now == 0 || bs.c.ReadOnly || p.revoked.Load() == now {
+	if undone {
+		bs.c.Revocations.Undone()
 		return nil
 	}
-	for _, number := range []int64{now, 0} {
-		err := p.Put(ctx, bs.revocationMarker(b, number), bytes.NewReader(nil), 0)
-		if err != nil && !errors.Is(err, backends.ErrExists) {
+	return bs.markRevocations(ctx, p, b)
+}
+
+// markRevocations writes the markers of all changes that the backend has not seen, the oldest
+// first: a step that is cut short leaves no gap.
+func (bs *Blobs) markRevocations(ctx context.Context, p *place, b meta.Backend) error {
+	now := bs.c.Revocations.Number()
+	if bs.c.ReadOnly || p.revoked.Load() == now {
+		return nil
+	}
+	seen := now
+	for ; seen > 0; seen-- {
+		if has, err := bs.hasRevocationMarker(ctx, p, b, seen); err != nil {
 			return err
+		} else if has {
+			break
 		}
 	}
-	var before []backends.BlobID
-	for _, number := range past {
-		before = append(before, bs.revocationMarker(b, number))
-	}
-	if len(before) > 0 {
-		if err := p.Delete(ctx, before...); err != nil {
+	for ; seen < now; seen++ {
+		id, proof := bs.revocationMarker(b, seen+1)
+		err := p.Put(ctx, id, bytes.NewReader(proof), int64(len(proof)))
+		if err != nil && !errors.Is(err, backends.ErrExists) {
 			return err
 		}
 	}
@@ -99,18 +153,14 @@ func (bs *Blobs) markRevocations(ctx context.Context, p *place, b meta.Backend, 
 }
 
 // isMarked reports whether a backend has the markers of the present list.
-func (bs *Blobs) isMarked(p *place) bool {
-	now, _ := bs.c.Revocations.Numbers()
-	return p.revoked.Load() == now
-}
+func (bs *Blobs) isMarked(p *place) bool { return p.revoked.Load() == bs.c.Revocations.Number() }
 
 // remarkRevocations is markRevocations of a backend that was proved before the list changed.
 // A failure is tried again with the next beat.
 func (bs *Blobs) remarkRevocations(ctx context.Context, s *places, p *place) {
-	now, past := bs.c.Revocations.Numbers()
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()
-	if err := bs.markRevocations(ctx, p, s.states[p.id], now, past); err != nil {
+	if err := bs.markRevocations(ctx, p, s.states[p.id]); err != nil {
 		bs.c.Log.Warn("the marker of the revoked keys could not be written and will be tried again", "backend", p.Name, "error", err)
 	}
 }

@@ -29,9 +29,6 @@ const (
 	maxRevoker = 64
 	// revocationTimeout bounds one reading of the document.
 	revocationTimeout = 2 * time.Second
-	// pastNumbers is how many numbers before its own a document has: a backend that was away
-	// for so many changes is still known.
-	pastNumbers = 8
 )
 
 // Revoked is what a revocation takes away: the keys of one bucket, those under one key
@@ -63,10 +60,8 @@ type Revocations struct {
 
 // revocations is the document as it is sealed. Names of fields never change.
 type revocations struct {
-	// Number grows with each change, so that an older document is told from a newer one. It
-	// is in milliseconds since 1970, or one more than the last.
+	// Number counts the changes, so that an older document is told from a newer one.
 	Number int64        `json:"number"`
-	Past   []int64      `json:"past"` // the numbers before, the newest first
 	List   []Revocation `json:"list"`
 	broken error        // the document is not the one that was written last: all keys are revoked
 }
@@ -119,9 +114,9 @@ func (r *Revocations) look(ctx context.Context) error {
 		was := r.seen.Load()
 		switch {
 		case now.broken == nil && now.Number < was.Number:
-			now = &revocations{Number: was.Number, Past: was.Past, List: was.List, broken: fmt.Errorf("%w: an older one is in its place, or none", errUndone)}
+			now = &revocations{Number: was.Number, List: was.List, broken: fmt.Errorf("%w: an older one is in its place, or none", errUndone)}
 		case now.broken != nil:
-			now = &revocations{Number: was.Number, Past: was.Past, List: was.List, broken: now.broken}
+			now = &revocations{Number: was.Number, List: was.List, broken: now.broken}
 		}
 		if now.Number == was.Number && (was.broken != nil || now.broken == nil) {
 			return nil // nothing new; what is broken is mended by a newer document alone
@@ -237,10 +232,13 @@ func (r *Revocations) change(ctx context.Context, next func([]Revocation) ([]Rev
 		if err != nil {
 			return err
 		}
-		now := revocations{Number: max(was.Number+1, r.e.now().UnixMilli()), List: list}
-		if was.Number > 0 {
-			now.Past = append([]int64{was.Number}, was.Past[:min(len(was.Past), pastNumbers-1)]...)
+		last := was.Number
+		if was.broken != nil {
+			// The backends may have seen changes that this gateway has not. One that counts the
+			// same again would be taken for an older one.
+			last = r.e.blobs.NewestRevocation(ctx, last)
 		}
+		now := revocations{Number: last + 1, List: list}
 		text, err := json.Marshal(now)
 		if err != nil {
 			return err
@@ -266,11 +264,8 @@ func (r *Revocations) change(ctx context.Context, next func([]Revocation) ([]Rev
 	}
 }
 
-// Numbers implements blobs.Revocations.
-func (r *Revocations) Numbers() (now int64, past []int64) {
-	seen := r.seen.Load()
-	return seen.Number, seen.Past
-}
+// Number implements blobs.Revocations.
+func (r *Revocations) Number() int64 { return r.seen.Load().Number }
 
 // Reread implements blobs.Revocations.
 func (r *Revocations) Reread(ctx context.Context) error { return r.look(ctx) }
@@ -282,7 +277,7 @@ func (r *Revocations) Undone() {
 		if was.broken != nil {
 			return
 		}
-		now := &revocations{Number: was.Number, Past: was.Past, List: was.List, broken: fmt.Errorf("%w: a backend has seen a newer one", errUndone)}
+		now := &revocations{Number: was.Number, List: was.List, broken: fmt.Errorf("%w: a backend has seen a newer one", errUndone)}
 		if r.seen.CompareAndSwap(was, now) {
 			r.adopted(was, now)
 			return

@@ -1,0 +1,108 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// pretending is a backend that says of blobs which are not there that they are, with bytes of
+// its own.
+type pretending struct {
+	backends.Backend
+	bytes []byte
+}
+
+func (p *pretending) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := p.Backend.Stat(ctx, id)
+	if errors.Is(err, backends.ErrNotFound) {
+		return backends.Info{Size: int64(len(p.bytes))}, nil
+	}
+	return info, err
+}
+
+func (p *pretending) Get(ctx context.Context, id backends.BlobID, offset, length int64) (io.ReadCloser, error) {
+	body, err := p.Backend.Get(ctx, id, offset, length)
+	if errors.Is(err, backends.ErrNotFound) {
+		return io.NopCloser(bytes.NewReader(p.bytes)), nil
+	}
+	return body, err
+}
+
+// forgetful is a backend that has lost every blob which is as small as a marker of
+// revocations.
+type forgetful struct{ backends.Backend }
+
+func (f forgetful) Get(ctx context.Context, id backends.BlobID, offset, length int64) (io.ReadCloser, error) {
+	if info, err := f.Stat(ctx, id); err == nil && info.Size <= 32 {
+		return nil, backends.ErrNotFound
+	}
+	return f.Backend.Get(ctx, id, offset, length)
+}
+
+// A backend that lies or loses its markers takes the keys away from nobody, whether keys were
+// ever revoked or not. One that says the truth still tells an old list.
+func TestBackendsRevokeNothing(t *testing.T) {
+	for name, wrap := range map[string]func(backends.Backend) backends.Backend{
+		"bytes":    func(b backends.Backend) backends.Backend { return &pretending{b, make([]byte, 32)} },
+		"no bytes": func(b backends.Backend) backends.Backend { return &pretending{b, nil} },
+		"lost":     func(b backends.Backend) backends.Backend { return forgetful{b} },
+	} {
+		for _, changes := range []int{0, 1, 3} {
+			t.Run(name, func(t *testing.T) {
+				s := newSeveralRig(t)
+				r := s.e.Revocations()
+				for i := range changes {
+					var err error
+					if what := (engine.Revoked{Name: "first-bucket", Bucket: s.b.ID}); i%2 == 0 {
+						err = r.Revoke(t.Context(), what, "operator")
+					} else {
+						err = r.Restore(t.Context(), what)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.e.Beat(t.Context()); err != nil { // marks the backends
+					t.Fatal(err)
+				}
+				honest := s.config.Backends[2].Backend
+				s.config.Backends[2].Backend = wrap(honest)
+				s.reopen()
+				if err := s.e.WatchRevocations(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if list, broken := s.e.Revocations().List(); broken != nil || len(list) != changes%2 {
+					t.Errorf("after %d changes %d revocations, %v", changes, len(list), broken)
+				}
+				if changes == 0 {
+					return
+				}
+				document, err := s.store.Job(t.Context(), "revocations")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.store.SetJob(t.Context(), "revocations", document, nil); err != nil {
+					t.Fatal(err)
+				}
+				s.reopen()
+				if _, broken := s.e.Revocations().List(); broken == nil {
+					t.Errorf("after %d changes: a list that is gone is not told", changes)
+				}
+				// The list that is written anew counts on from the changes that the backends have seen.
+				if err := s.e.Revocations().Restore(t.Context(), engine.Revoked{}); err != nil {
+					t.Fatal(err)
+				}
+				s.reopen()
+				if _, broken := s.e.Revocations().List(); broken != nil {
+					t.Errorf("after it was written anew: %v", broken)
+				}
+			})
+		}
+	}
+}
