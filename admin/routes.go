@@ -44,6 +44,7 @@ var (
 	badLimit     = fault{s3err.InvalidArgument, "a limit is below zero"}
 	rotating     = fault{s3err.EntityAlreadyExists, "keys are being rotated already"}
 	rotatingAway = fault{s3err.ServiceUnavailable, "the key provider is away, or the store is known to be older than its storage"}
+	editedList   = fault{s3err.InvalidRequest, "the list of revocations was edited, and is not restored as a whole"}
 	userLimits   = fault{s3err.InvalidArgument, "a limit is below zero, or one that users cannot have"}
 )
 
@@ -187,12 +188,14 @@ var table = []route{
 			{s3err.InvalidArgument, "not one thing is named, or no key provider has the name"},
 			{s3err.EntityAlreadyExists, "these keys are revoked already"},
 			{s3err.LimitExceeded, "40 revocations are in force"},
+			editedList,
 		}, (*Server).revokeKeys},
 	{"POST", "/keys/revocations/restore", "RestoreKeys",
 		"Takes a revocation back. That of all buckets also writes the list anew after it was edited.",
 		nil, RevokeKeys{}, 204, nil, []fault{
 			{s3err.InvalidArgument, "not one thing is named"},
 			{s3err.NoSuchEntity, "these keys are not revoked"},
+			editedList,
 		}, (*Server).restoreKeys},
 	{"GET", "/keys/rotation", "GetRotation", "Shows how far the rotation of buckets' keys is, or how the last one ended.",
 		nil, nil, 200, Rotation{}, []fault{{s3err.NoSuchEntity, "keys were never rotated"}}, (*Server).getRotation},

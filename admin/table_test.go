@@ -213,6 +213,15 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 		}
 	}
 	try(s3err.LimitExceeded, "POST", revocations, `{"all":true}`)
+	list, err := s.Store.Job(t.Context(), "revocations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.SetJob(t.Context(), "revocations", list, nil); err != nil {
+		t.Fatal(err)
+	}
+	try(s3err.InvalidRequest, "POST", revocations, `{"bucket":"records"}`)
+	try(s3err.InvalidRequest, "POST", restore, `{"bucket":"records"}`)
 
 	for _, row := range admin.Rows() {
 		for _, code := range row.Codes {

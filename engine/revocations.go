@@ -183,12 +183,12 @@ func (r *Revocations) Refused(bucket meta.ID) error {
 
 // Revoke takes keys away, on this gateway at once and on all others within seconds. Errors:
 // EntityAlreadyExists for what is revoked, InvalidArgument for a provider that is not
-// configured, LimitExceeded.
+// configured, LimitExceeded, InvalidRequest for a list that was edited.
 func (r *Revocations) Revoke(ctx context.Context, what Revoked, by string) error {
 	if set, several := r.e.provider.(revoker); what.Provider != "" && (several && !set.Has(what.Provider) || !several && r.e.provider.Name() != what.Provider) {
 		return s3err.New(s3err.InvalidArgument, "No key provider has this name.")
 	}
-	return r.change(ctx, func(list []Revocation) ([]Revocation, error) {
+	return r.change(ctx, false, func(list []Revocation) ([]Revocation, error) {
 		if slices.ContainsFunc(list, func(v Revocation) bool { return v.Revoked == what }) {
 			return nil, s3err.New(s3err.EntityAlreadyExists, "These keys are revoked already.")
 		}
@@ -201,9 +201,9 @@ func (r *Revocations) Revoke(ctx context.Context, what Revoked, by string) error
 
 // Restore takes a revocation back, of a bucket by its name alone, because it may be gone. That
 // of all buckets also mends a list that was edited. Other revocations stay.
-// NoSuchEntity: these keys are not revoked.
+// NoSuchEntity: these keys are not revoked. InvalidRequest: the list was edited.
 func (r *Revocations) Restore(ctx context.Context, what Revoked) error {
-	return r.change(ctx, func(list []Revocation) ([]Revocation, error) {
+	return r.change(ctx, what.All(), func(list []Revocation) ([]Revocation, error) {
 		left := slices.DeleteFunc(slices.Clone(list), func(v Revocation) bool { return v.Name == what.Name && v.Provider == what.Provider })
 		if len(left) == len(list) && !(what.All() && r.seen.Load().broken != nil) {
 			return nil, s3err.New(s3err.NoSuchEntity, "These keys are not revoked.")
@@ -212,8 +212,13 @@ func (r *Revocations) Restore(ctx context.Context, what Revoked) error {
 	})
 }
 
-// change writes the list that next makes of the one in force.
-func (r *Revocations) change(ctx context.Context, next func([]Revocation) ([]Revocation, error)) error {
+// errEdited refuses a change of a list that was edited: this gateway may not know all that was
+// revoked, and by a new list only what it knows would be.
+var errEdited = s3err.New(s3err.InvalidRequest, "The list of revoked keys was edited, so all keys are revoked. Restore all first, which writes the list anew, and see what is on it.")
+
+// change writes the list that next makes of the one in force. One that was edited is written
+// anew only by a change that mends it.
+func (r *Revocations) change(ctx context.Context, mends bool, next func([]Revocation) ([]Revocation, error)) error {
 	for c := (meta.Contest{}); ; {
 		// The document of the store is replaced, whatever it is, by what follows from the last
 		// sound one.
@@ -227,6 +232,9 @@ func (r *Revocations) change(ctx context.Context, next func([]Revocation) ([]Rev
 		was := r.seen.Load()
 		if found.broken == nil && found.Number > was.Number { // written since
 			continue
+		}
+		if was.broken != nil && !mends {
+			return errEdited
 		}
 		list, err := next(was.List)
 		if err != nil {

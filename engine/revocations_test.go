@@ -9,6 +9,8 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // pretending is a backend that says of blobs which are not there that they are, with bytes of
@@ -93,6 +95,15 @@ func TestBackendsRevokeNothing(t *testing.T) {
 				s.reopen()
 				if _, broken := s.e.Revocations().List(); broken == nil {
 					t.Errorf("after %d changes: a list that is gone is not told", changes)
+				}
+				// A gateway that does not know what was revoked must not write a list of its own.
+				for _, change := range []error{
+					s.e.Revocations().Revoke(t.Context(), engine.Revoked{Name: "another", Bucket: meta.NewID()}, "operator"),
+					s.e.Revocations().Restore(t.Context(), engine.Revoked{Name: "first-bucket"}),
+				} {
+					if !errors.Is(change, s3err.InvalidRequest) {
+						t.Errorf("a list that is gone was changed: %v", change)
+					}
 				}
 				// The list that is written anew counts on from the changes that the backends have seen.
 				if err := s.e.Revocations().Restore(t.Context(), engine.Revoked{}); err != nil {
