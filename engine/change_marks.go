@@ -127,7 +127,7 @@ func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version,
 // it up in the same statement.
 func (e *Engine) sealAmendment(ctx context.Context, v *meta.Version, a *meta.Amendment, how meta.Sealing) error {
 	next := *v
-	err := e.resealRow(ctx, &next, how, func() {
+	err := e.resealRow(&next, e.keysOf(ctx, next.Bucket), how, func() {
 		next.Revision, next.Marks, next.Lock, next.Class = v.Revision+1, a.Marks, a.Lock, a.Class
 	})
 	a.ListRecord = next.ListRecord

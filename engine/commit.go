@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -148,6 +149,12 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 
 // inVersioning is versioned without a look at the quotas.
 func (e *Engine) inVersioning(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
+	// The row is not stored yet, so the generation that it was sealed under may be destroyed
+	// while the commit waits.
+	sealed, err := e.buckets.AllKeys(ctx, meta.Bucket{ID: b.ID, Generation: v.Generation})
+	if err != nil {
+		return err
+	}
 	for c := (meta.Contest{}); ; {
 		err := commit()
 		if !errors.Is(err, meta.ErrVersioning) {
@@ -164,7 +171,7 @@ func (e *Engine) inVersioning(ctx context.Context, b *meta.Bucket, v *meta.Versi
 		// Only the list record covers the null flag. The manifest and the blob are sealed to
 		// the version's id, and stay as they are.
 		if null := now.Versioning != meta.VersioningEnabled; null != v.Null {
-			if err := e.resealRow(ctx, v, meta.SealingLegacy, func() { v.Null = null }); err != nil {
+			if err := e.resealRow(v, sealed, meta.SealingLegacy, func() { v.Null = null }); err != nil {
 				return err
 			}
 		}
@@ -173,9 +180,10 @@ func (e *Engine) inVersioning(ctx context.Context, b *meta.Bucket, v *meta.Versi
 			if err != nil {
 				return err
 			}
-			if err := e.renewRow(ctx, v, keys, func() {}); err != nil {
+			if err := e.renewRow(v, sealed, keys, func() {}); err != nil {
 				return err
 			}
+			sealed = func(uint32) (*encrypt.BucketKeys, error) { return keys, nil } // nothing in the row is of another
 		}
 	}
 }

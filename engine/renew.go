@@ -57,7 +57,7 @@ func (r Renewal) Versions(ctx context.Context, l meta.Lease, b meta.Bucket, vs [
 		rs := make([]meta.Renewal, 0, len(batch))
 		for i := range batch {
 			next := batch[i]
-			err := r.e.renewRow(ctx, &next, keys, func() { next.Revision++ })
+			err := r.e.renewRow(&next, r.e.keysOf(ctx, next.Bucket), keys, func() { next.Revision++ })
 			if damage.Unlike(err) {
 				failed(fmt.Sprintf("version %s in bucket %s", next.ID, b.Name), err)
 				continue
@@ -151,12 +151,12 @@ func (s *sealer) renewUpload(ctx context.Context, u *meta.Upload, to *encrypt.Bu
 // bucket's keys, after the row was proven and change was made to it. It needs no
 // customer's key. The manifest, and so every byte of the object, stays as it is.
 // After an error v is of no use.
-func (s *sealer) renewRow(ctx context.Context, v *meta.Version, to *encrypt.BucketKeys, change func()) error {
-	r, err := s.openRow(ctx, v)
+func (s *sealer) renewRow(v *meta.Version, from bucketKeys, to *encrypt.BucketKeys, change func()) error {
+	r, err := s.openRowWith(v, from)
 	if err != nil {
 		return err
 	}
-	if err := s.renewWraps(ctx, v, to); err != nil {
+	if err := s.renewWraps(v, from, to); err != nil {
 		return s.damage.Row(v, err)
 	}
 	change()
@@ -166,13 +166,13 @@ func (s *sealer) renewRow(ctx context.Context, v *meta.Version, to *encrypt.Buck
 
 // renewWraps is renewRow of what the list record does not hold. A delete marker has none of
 // it.
-func (s *sealer) renewWraps(ctx context.Context, v *meta.Version, to *encrypt.BucketKeys) error {
+func (s *sealer) renewWraps(v *meta.Version, from bucketKeys, to *encrypt.BucketKeys) error {
 	if len(v.Marks) > 0 {
 		generation, err := encrypt.MarksGeneration(v.Marks)
 		if err != nil {
 			return internal("read an object's marks", err)
 		}
-		keys, err := s.buckets.KeysOf(ctx, v.Bucket, generation)
+		keys, err := from(generation)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (s *sealer) renewWraps(ctx context.Context, v *meta.Version, to *encrypt.Bu
 	if v.Marker {
 		return nil
 	}
-	keys, err := s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
+	keys, err := from(v.Generation)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (s *sealer) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, 
 		return r, err
 	}
 	next := *v
-	if err := s.resealRow(ctx, &next, meta.SealingRenewed, func() {}); err != nil {
+	if err := s.resealRow(&next, s.keysOf(ctx, next.Bucket), meta.SealingRenewed, func() {}); err != nil {
 		return r, err
 	}
 	return meta.Reseal{Bucket: v.Bucket, Key: v.Key, Version: v.ID, Revision: v.Revision, Generation: next.Generation, ListRecord: next.ListRecord}, nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -258,4 +259,39 @@ func TestRotationDuringARequest(t *testing.T) {
 	r.put(stale, "k", "text", Marks{})
 	r.wantGeneration(2, stale.ID, nil)
 	r.readable("afterwards", []namedVersion{{stale, "k", meta.VersionRef{}}})
+}
+
+// destroying rotates the keys of a bucket, and destroys what they were, just before an object
+// of it is committed.
+type destroying struct {
+	meta.Store
+	r    *rowRig
+	left int // rotations to come
+}
+
+func (d *destroying) CommitObject(ctx context.Context, c meta.Commit) error {
+	if d.left > 0 {
+		d.left--
+		b, err := d.r.e.Buckets().Get(ctx, d.r.b.Name)
+		d.r.ok(err)
+		d.r.rotate(b)
+		d.r.ok(d.r.e.Buckets().Destroy(ctx, b, b.Generation))
+		d.r.e.forgetOpened()
+	}
+	return d.Store.CommitObject(ctx, c)
+}
+
+// A commit that waits while the keys that it was sealed with are destroyed is sealed anew: no
+// row refers to these keys, but its own, which is not stored yet.
+func TestKeysDestroyedBeforeCommit(t *testing.T) {
+	for rotations := range 3 {
+		r := newRowRig(t)
+		r.e.store.Store = &destroying{r.e.store.Store, r, rotations}
+		o := r.put(r.b, "k", "text", lockedMarks())
+		r.wantGeneration(uint32(1+rotations), r.b.ID, nil)
+		r.readable("committed late", []namedVersion{{r.b, "k", o.Version}})
+		if fs := r.findings(); len(fs) > 0 {
+			t.Errorf("%+v", fs)
+		}
+	}
 }

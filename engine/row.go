@@ -67,9 +67,7 @@ func (s *sealer) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.Wh
 // openListed opens the list record of a row of which nothing was read but what
 // listings show.
 func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
-	r, err = s.judgeListed(v, func(generation uint32) (*encrypt.BucketKeys, error) {
-		return s.buckets.KeysOf(ctx, v.Bucket, generation)
-	})
+	r, err = s.judgeListed(v, s.keysOf(ctx, v.Bucket))
 	return r, s.damage.Row(v, err)
 }
 
@@ -110,10 +108,18 @@ func (s *sealer) judgeListed(v *meta.Version, keysOf bucketKeys) (r encrypt.Whol
 // Errors wrap records.ErrEdited where the row differs from its record. Those of the keys are
 // s3err.ServiceUnavailable or internal.
 func (s *sealer) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
-	r, err := s.judgeRow(v, func(generation uint32) (*encrypt.BucketKeys, error) {
-		return s.buckets.KeysOf(ctx, v.Bucket, generation)
-	})
+	return s.openRowWith(v, s.keysOf(ctx, v.Bucket))
+}
+
+// openRowWith is openRow with the keys from a function.
+func (s *sealer) openRowWith(v *meta.Version, keysOf bucketKeys) (encrypt.WholeRecord, error) {
+	r, err := s.judgeRow(v, keysOf)
 	return r, s.damage.Row(v, err)
+}
+
+// keysOf are the keys of a bucket, which are fetched when they are needed.
+func (s *sealer) keysOf(ctx context.Context, bucket meta.ID) bucketKeys {
+	return func(generation uint32) (*encrypt.BucketKeys, error) { return s.buckets.KeysOf(ctx, bucket, generation) }
 }
 
 // judgeRow is openRow with the keys from a function, and reports no damage.
@@ -127,8 +133,8 @@ func (s *sealer) judgeRow(v *meta.Version, keysOf bucketKeys) (encrypt.WholeReco
 
 // resealRow seals the list record of a version anew after change was made to its row,
 // in the form that it has, or in the one that how demands.
-func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealing, change func()) error {
-	r, err := s.openRow(ctx, v)
+func (s *sealer) resealRow(v *meta.Version, keysOf bucketKeys, how meta.Sealing, change func()) error {
+	r, err := s.openRowWith(v, keysOf)
 	if err != nil {
 		return err
 	}
@@ -137,7 +143,11 @@ func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 		// take the proof away.
 		how = max(how, meta.SealingRenewed)
 	}
-	keys, err := s.keysForRow(ctx, v)
+	generation := v.Generation
+	if v.Marker && len(v.ListRecord) == 0 {
+		generation = buckets.FirstGeneration // a marker of the release before names none
+	}
+	keys, err := keysOf(generation)
 	if err != nil {
 		return err
 	}
@@ -146,13 +156,4 @@ func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 	change()
 	s.sealRow(keys, v, r, how)
 	return nil
-}
-
-// keysForRow are the keys that a row's generation names: a version's wrapped key is
-// under them too. A marker of the release before names none.
-func (s *sealer) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
-	if v.Marker && len(v.ListRecord) == 0 {
-		return s.buckets.KeysOf(ctx, v.Bucket, buckets.FirstGeneration)
-	}
-	return s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 }
