@@ -187,7 +187,7 @@ var columnEdits = map[string]string{
 	"size": "size = size + 1", "modified": "modified = modified - 1", "generation": "generation = 7",
 	"body_kind": "body_kind = 0, body_id = NULL", "body_id": "body_id = randomblob(20)", "encryption": "encryption = 1", "class": "class = CAST('GLACIER_IR' AS BLOB)",
 	"lock_mode": "lock_mode = 1", "lock_until": "lock_until = lock_until - 1000000", "lock_hold": "lock_hold = 1 - lock_hold",
-	"revision": "revision = revision + 1", "list_record": "list_record = CAST(substr(list_record, 1, 40) || x'00' || substr(list_record, 42) AS BLOB)",
+	"revision": "revision = revision + 1", "list_record": "list_record = CAST(substr(list_record, 1, 40) || CASE substr(list_record, 41, 1) WHEN x'00' THEN x'01' ELSE x'00' END || substr(list_record, 42) AS BLOB)",
 	"marks": "marks = NULL", "no lock": "marks = NULL, lock_mode = 0, lock_until = NULL, lock_hold = 0", "no record": "list_record = NULL",
 	"wrapped_key": "wrapped_key = NULL", "manifest": "manifest = NULL",
 }

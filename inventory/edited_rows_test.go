@@ -16,7 +16,7 @@ func TestInventoryOfEditedRows(t *testing.T) {
 		for _, set := range []string{
 			"owner = randomblob(16)", "size = size + 1", "modified = modified - 1", "generation = 7", "body_kind = 0, body_id = NULL", "body_id = randomblob(20)",
 			"encryption = 1", "class = CAST('GLACIER_IR' AS BLOB)", "lock_mode = 1, lock_until = 1", "lock_hold = 1 - lock_hold", "revision = revision + 1",
-			"list_record = NULL", "list_record = CAST(substr(list_record, 1, 40) || x'00' || substr(list_record, 42) AS BLOB)",
+			"list_record = NULL", "list_record = CAST(substr(list_record, 1, 40) || CASE substr(list_record, 41, 1) WHEN x'00' THEN x'01' ELSE x'00' END || substr(list_record, 42) AS BLOB)",
 		} {
 			i := newInventoryRig(t, meta.VersioningOff)
 			i.MustPut("k", []byte("text"))
