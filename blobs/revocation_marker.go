@@ -127,19 +127,15 @@ func (bs *Blobs) proveRevocations(ctx context.Context, p *place, b meta.Backend)
 }
 
 // markRevocations writes the markers of all changes that the backend has not seen, the oldest
-// first: a step that is cut short leaves no gap.
+// first: a step that is cut short leaves no gap, and the next goes on where it ended.
 func (bs *Blobs) markRevocations(ctx context.Context, p *place, b meta.Backend) error {
 	now := bs.c.Revocations.Number()
 	if bs.c.ReadOnly || p.revoked.Load() == now {
 		return nil
 	}
-	seen := now
-	for ; seen > 0; seen-- {
-		if has, err := bs.hasRevocationMarker(ctx, p, b, seen); err != nil {
-			return err
-		} else if has {
-			break
-		}
+	seen, err := bs.seenRevocations(ctx, p, b, now)
+	if err != nil {
+		return err
 	}
 	for ; seen < now; seen++ {
 		id, proof := bs.revocationMarker(b, seen+1)
@@ -150,6 +146,23 @@ func (bs *Blobs) markRevocations(ctx context.Context, p *place, b meta.Backend) 
 	}
 	p.revoked.Store(now)
 	return nil
+}
+
+// seenRevocations is the number of the last change, of so many, that a backend has seen. As
+// there is no gap, it is found by halves; one call suffices where the backend has seen all.
+func (bs *Blobs) seenRevocations(ctx context.Context, p *place, b meta.Backend, now int64) (seen int64, err error) {
+	for at, unseen := now, now+1; seen+1 < unseen; at = (seen + unseen) / 2 {
+		has, err := bs.hasRevocationMarker(ctx, p, b, at)
+		if err != nil {
+			return 0, err
+		}
+		if has {
+			seen = at
+		} else {
+			unseen = at
+		}
+	}
+	return seen, nil
 }
 
 // isMarked reports whether a backend has the markers of the present list.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,8 +55,9 @@ type Revocation struct {
 // the system's keys, which are never revoked: without them nobody could sign in to take a
 // revocation back. Revocations serve any number of goroutines at once.
 type Revocations struct {
-	e    *Engine
-	seen atomic.Pointer[revocations]
+	e         *Engine
+	seen      atomic.Pointer[revocations]
+	replacing sync.Mutex // held by replace, which alone stores seen
 }
 
 // revocations is the document as it is sealed. Names of fields never change.
@@ -106,38 +108,56 @@ func (r *Revocations) read(ctx context.Context) (document []byte, now *revocatio
 // open, or is older than the one before, revokes all keys until a newer one is written: a
 // missing one is older than any.
 func (r *Revocations) look(ctx context.Context) error {
-	_, now, err := r.read(ctx)
-	if err != nil {
-		return fmt.Errorf("read the revoked keys: %w", err)
-	}
 	for {
 		was := r.seen.Load()
+		_, now, err := r.read(ctx)
+		if err != nil {
+			return fmt.Errorf("read the revoked keys: %w", err)
+		}
 		switch {
-		case now.broken == nil && now.Number < was.Number:
-			now = &revocations{Number: was.Number, List: was.List, broken: fmt.Errorf("%w: an older one is in its place, or none", errUndone)}
 		case now.broken != nil:
-			now = &revocations{Number: was.Number, List: was.List, broken: now.broken}
+			now = was.undone(now.broken)
+		case now.Number < was.Number:
+			now = was.undone(fmt.Errorf("%w: an older one is in its place, or none", errUndone))
+		case now.Number == was.Number:
+			now = was // what is broken is mended by a newer document alone
 		}
-		if now.Number == was.Number && (was.broken != nil || now.broken == nil) {
-			return nil // nothing new; what is broken is mended by a newer document alone
-		}
-		if r.seen.CompareAndSwap(was, now) {
-			r.adopted(was, now)
+		if r.replace(was, now) {
 			return nil
 		}
-		// Another look was faster, with a document that may be newer.
+		// Another look was faster. The document that it found may be newer than this one, which
+		// is no sign of an edit.
 	}
 }
 
-// adopted forgets keys, and lets an operator know.
-func (r *Revocations) adopted(was, now *revocations) {
+// undone is the list, broken; itself, if it is that already.
+func (now *revocations) undone(why error) *revocations {
+	if now.broken != nil {
+		return now
+	}
+	return &revocations{Number: now.Number, List: now.List, broken: why}
+}
+
+// replace puts a list in the place of the one that was in force, forgets keys, and lets an
+// operator know; false: another one is in force by now. It is done with one before the next: a
+// provider must not be told of an older list after a newer one.
+func (r *Revocations) replace(was, now *revocations) bool {
+	r.replacing.Lock()
+	defer r.replacing.Unlock()
+	if r.seen.Load() != was {
+		return false
+	}
+	if now == was {
+		return true
+	}
+	r.seen.Store(now)
 	if set, ok := r.e.provider.(revoker); ok {
 		set.Revoke(now.providers())
 	}
 	r.e.forgetOpened() // and what is being fetched
 	if now.broken != nil {
 		r.e.log.Error("the keys of all buckets are revoked, because the list of revoked keys was edited; write it anew with `gateway key restore --all`", "error", now.broken)
-		return
+		return true
 	}
 	for i := range now.List {
 		v := &now.List[i]
@@ -146,6 +166,7 @@ func (r *Revocations) adopted(was, now *revocations) {
 	if len(now.List) == 0 && (len(was.List) > 0 || was.broken != nil) {
 		r.e.log.Warn("no keys are revoked any more")
 	}
+	return true
 }
 
 // revoker is a provider over several: see providers.Set.
@@ -195,7 +216,7 @@ func (r *Revocations) Revoke(ctx context.Context, what Revoked, by string) error
 		if len(list) >= MaxRevocations {
 			return nil, s3err.New(s3err.LimitExceeded, "At most %d revocations are in force at once. Revoke by provider, or all keys.", MaxRevocations)
 		}
-		return append(list, Revocation{what, by[:min(len(by), maxRevoker)], r.e.now().UTC()}), nil
+		return append(slices.Clone(list), Revocation{what, by[:min(len(by), maxRevoker)], r.e.now().UTC()}), nil
 	})
 }
 
@@ -282,12 +303,7 @@ func (r *Revocations) Reread(ctx context.Context) error { return r.look(ctx) }
 func (r *Revocations) Undone() {
 	for {
 		was := r.seen.Load()
-		if was.broken != nil {
-			return
-		}
-		now := &revocations{Number: was.Number, List: was.List, broken: fmt.Errorf("%w: a backend has seen a newer one", errUndone)}
-		if r.seen.CompareAndSwap(was, now) {
-			r.adopted(was, now)
+		if r.replace(was, was.undone(fmt.Errorf("%w: a backend has seen a newer one", errUndone))) {
 			return
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -114,6 +117,79 @@ func TestBackendsRevokeNothing(t *testing.T) {
 					t.Errorf("after it was written anew: %v", broken)
 				}
 			})
+		}
+	}
+}
+
+// Revocations at once are all in force, and no look beside them takes the list for an edited
+// one, though it may have read the document before another was written.
+func TestRevocationsAtOnce(t *testing.T) {
+	const atOnce = 8
+	s := newSeveralRig(t)
+	r := s.e.Revocations()
+	for round := range 3 {
+		var revoking sync.WaitGroup
+		for i := range atOnce {
+			revoking.Go(func() {
+				if err := r.Revoke(t.Context(), engine.Revoked{Bucket: meta.NewID(), Name: fmt.Sprint(round, "-", i)}, "operator"); err != nil {
+					t.Error(err)
+				}
+			})
+			revoking.Go(func() {
+				if err := s.e.WatchRevocations(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		revoking.Wait()
+	}
+	list, broken := r.List()
+	names := make(map[string]bool)
+	for _, v := range list {
+		names[v.Name] = true
+	}
+	if len(list) != 3*atOnce || len(names) != len(list) || broken != nil {
+		t.Errorf("%d revocations of %d names, %v", len(list), len(names), broken)
+	}
+}
+
+// countedGets counts the reads of blobs.
+type countedGets struct {
+	backends.Backend
+	n atomic.Int64
+}
+
+func (c *countedGets) Get(ctx context.Context, id backends.BlobID, offset, length int64) (io.ReadCloser, error) {
+	c.n.Add(1)
+	return c.Backend.Get(ctx, id, offset, length)
+}
+
+// A backend that has seen none of many changes, and one that has seen all, are found out by
+// few reads.
+func TestManyRevocationsAtAnEmptyBackend(t *testing.T) {
+	const changes = 64
+	s := newSeveralRig(t)
+	r := s.e.Revocations()
+	for i := range changes {
+		what, change := engine.Revoked{Name: "first-bucket", Bucket: s.b.ID}, error(nil)
+		if i%2 == 0 {
+			change = r.Revoke(t.Context(), what, "operator")
+		} else {
+			change = r.Restore(t.Context(), what)
+		}
+		if change != nil {
+			t.Fatal(change)
+		}
+	}
+	counted := &countedGets{Backend: s.config.Backends[2].Backend}
+	s.config.Backends[2].Backend = counted
+	for _, most := range []int64{10, 2} { // by halves; then one for the last, one for the next
+		s.reopen()
+		if err := s.e.Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := counted.n.Swap(0); n > most {
+			t.Errorf("%d reads for %d changes, at most %d wanted", n, changes, most)
 		}
 	}
 }
