@@ -59,6 +59,11 @@ func newRemembered(ttl time.Duration, elapsed func() time.Duration) remembered {
 // Caches are the memory of Buckets, to be swept and measured.
 func (bs *Buckets) Caches() []bounded.Swept { return bs.caches() }
 
-func (r *remembered) caches() []bounded.Swept {
-	return []bounded.Swept{r.keys, r.proven, r.settings, r.parsed, r.usages}
+// Opened are those of what keys have opened.
+func (bs *Buckets) Opened() []bounded.Swept { return bs.opened() }
+
+func (r *remembered) caches() []bounded.Swept { return append(r.opened(), r.usages) }
+
+func (r *remembered) opened() []bounded.Swept {
+	return []bounded.Swept{r.keys, r.proven, r.settings, r.parsed}
 }

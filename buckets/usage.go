@@ -164,10 +164,8 @@ func (bs *Buckets) readUsage(ctx context.Context, id meta.ID, r *usageRead, read
 	if !ok {
 		u = new(usageSeen)
 	}
+	bs.usages.Put(id, u) // before the read, so that Freed finds it, and for another usageIdle
 	r.usage, r.err = u, meta.Coded(u.renew(func() (meta.Usage, error) { return read(ctx, id) }))
-	if r.err == nil {
-		bs.usages.Put(id, u)
-	}
 }
 
 // Freed has the usage read again after something of a bucket was removed, so that

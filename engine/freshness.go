@@ -24,7 +24,7 @@ func (e *Engine) sweep() {
 
 // forgetOpened forgets all that the system's keys, or those of buckets, have opened.
 func (e *Engine) forgetOpened() {
-	for _, c := range slices.Concat(e.accounts.Caches(), e.buckets.Caches()) {
+	for _, c := range slices.Concat(e.accounts.Caches(), e.buckets.Opened()) {
 		c.Clear()
 	}
 }

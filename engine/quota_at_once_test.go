@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"sync"
@@ -144,8 +145,12 @@ func TestClaimsOutliveReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for i := range 3 {
 		r.e.Buckets().Freed(r.b)
+		// Keys that are taken away end what they opened, which a usage is not.
+		if err := r.e.Revocations().Revoke(t.Context(), engine.Revoked{Bucket: meta.NewID(), Name: fmt.Sprint("another", i)}, "operator"); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := r.e.Buckets().Claim(t.Context(), r.b, one); !errors.Is(err, s3err.QuotaExceeded) {
 			t.Fatalf("beside a claim: %v", err)
 		}
