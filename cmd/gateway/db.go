@@ -195,7 +195,7 @@ func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 	// A mistaken data folder must not get a store. An empty database is
 	// migrated, for gateways that may not do it themselves.
 	if was == 0 && c.StoreURL == "" {
-		return fmt.Errorf("%s contains no store: gateway serve creates one", c.Data)
+		return noStore(c)
 	}
 	if err := migrateStore(ctx, c); err != nil {
 		return explain(c, err)
@@ -210,6 +210,11 @@ func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 	}
 	_, err = fmt.Fprintf(w, "%s: %s\n", name, how)
 	return err
+}
+
+// noStore refuses a command for a SQLite store where the data folder has none.
+func noStore(c *configuration) error {
+	return fmt.Errorf("%s contains no store: gateway serve creates one", c.Data)
 }
 
 // dbVerifyCommand checks the store on its own, without keys and backends.

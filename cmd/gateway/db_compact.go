@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -39,10 +38,13 @@ func compact(ctx context.Context, c *configuration, w io.Writer) error {
 	if c.StoreURL != "" {
 		return usage(errors.New("the store is a PostgreSQL database, which VACUUM compacts: this command is for SQLite"))
 	}
-	path := filepath.Join(c.Data, storeName)
+	_, path, err := nameStore(c)
+	if err != nil {
+		return err
+	}
 	was, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s contains no store: gateway serve creates one", c.Data)
+		return noStore(c)
 	} else if err != nil {
 		return err
 	}

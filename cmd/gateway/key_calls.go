@@ -54,6 +54,7 @@ func (c *keyCalls) Collect(ch chan<- prometheus.Metric) {
 func (c *keyCalls) of(name string, p encrypt.Provider) encrypt.Provider {
 	// The series are there before the first failure: an increase is seen only between two values.
 	for _, operation := range []string{keyWrap, keyUnwrap} {
+		c.total.WithLabelValues(name, operation, keyFailed)
 		for _, outcome := range keyOutcomes {
 			c.total.WithLabelValues(name, operation, outcome.name)
 		}
@@ -65,6 +66,9 @@ func (c *keyCalls) count(provider, operation string, began time.Time, err error)
 	c.total.WithLabelValues(provider, operation, keyOutcome(err)).Inc()
 	c.time.WithLabelValues(provider, operation).Observe(time.Since(began).Seconds())
 }
+
+// keyFailed is the outcome of calls that failed as none of keyOutcomes says.
+const keyFailed = "failed"
 
 // keyOutcomes are the outcomes of calls that failed, a kind before those it is a kind of.
 var keyOutcomes = []struct {
@@ -90,7 +94,7 @@ func keyOutcome(err error) string {
 			return o.name
 		}
 	}
-	return "failed"
+	return keyFailed
 }
 
 // countedProvider is a provider whose calls are counted.
