@@ -18,8 +18,7 @@
 // until it is checkpointed and truncated. That happens at Close, and when the store
 // has written nothing for truncateIdle. When SQLite moves rows between pages, a copy
 // of a few can stay in the unused part of a page, where a later removal does not reach
-// it: of the removed rows of a test that fills and empties pages, one in a thousand or
-// fewer. Compact leaves none. SQLite cannot reach copies of overwritten blocks that a
+// it. Compact leaves none. SQLite cannot reach copies of overwritten blocks that a
 // file system or a disk keeps.
 package sqlite
 
